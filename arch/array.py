@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Build-time configuration of the array: widths, lanes, depths and optional units."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from .formats import QFormat
+
+
+def ceil_log2(value: int) -> int:
+    """Bits needed to count to `value` exclusive: `ceil(log2(value))`, and 0 for 1."""
+    return (value - 1).bit_length()
+
+
+class ArrayConfig(BaseModel):
+    """What is fixed when the hardware is built. Everything else is written by the host.
+
+    Neuron `n` of a layer lives in group `n // parallel`, lane `(n % parallel) // cores`, core `n % cores`, where
+    `parallel = cores * lanes`: a core's own index of it is `n // cores`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cores: Literal[1, 2, 4, 8] = 1
+    lanes: Literal[1, 2, 4, 8, 16] = 16
+    weight_bits: int = Field(default=16, ge=4, le=16, description="bits of a stored weight")
+    synapse_bits: int = Field(default=8, ge=4, le=8, description="top bits of the stored weight that the synapse uses")
+    membrane_bits: int = Field(default=16, ge=8, le=16)
+    decay_bits: int = Field(default=8, ge=4, le=12, description="fraction bits of leaks and trace decays")
+    surrogate_bits: int = Field(default=4, ge=1, le=8, description="bits of psi")
+    event_bits: int = Field(default=1, ge=1, le=8, description="bits of a graded input; 1: spikes only, no shifter")
+    products: Literal["shift", "exact"] = "shift"
+    signatures: bool = Field(default=False, description="write signatures, for verification")
+
+    weight_words: int = Field(default=4096, ge=1, le=1 << 18, description="weight words per core, `lanes` weights each")
+    groups: int = Field(default=64, ge=1, le=1 << 12, description="neuron groups over all layers")
+    axons: int = Field(default=1024, ge=1, le=1 << 16, description="rows over all layers, for traces and lists")
+    events: int = Field(default=1024, ge=1, le=1 << 16, description="entries of one event list")
+    layers: int = Field(default=8, ge=1, le=8, description="entries of the descriptor table")
+    classes: int = Field(default=16, ge=2, le=64, description="most outputs of the readout")
+    traces_per_word: Literal[1, 2, 4, 8] = 4
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.synapse_bits > self.weight_bits:
+            raise ValueError(f"synapse_bits ({self.synapse_bits}) must not exceed weight_bits ({self.weight_bits})")
+        if self.groups * self.parallel < self.classes:
+            raise ValueError(f"groups * cores * lanes ({self.groups * self.parallel}) must reach classes ({self.classes})")
+        return self
+
+    @property
+    def parallel(self) -> int:
+        """Lanes over all cores: neurons handled at once."""
+        return self.cores * self.lanes
+
+    @property
+    def weight(self) -> QFormat:
+        """Stored weight."""
+        return QFormat(bits=self.weight_bits, frac=self.weight_bits - 1)
+
+    @property
+    def synapse(self) -> QFormat:
+        """The part of a weight that SCATTER and GATHER see: `stored >> (weight_bits - synapse_bits)`."""
+        return QFormat(bits=self.synapse_bits, frac=self.synapse_bits - 1)
+
+    @property
+    def membrane(self) -> QFormat:
+        """Membrane potential, in units of the active weight."""
+        return QFormat(bits=self.membrane_bits)
+
+    @property
+    def current(self) -> QFormat:
+        """Sum of a step's input, wide enough never to overflow for `events` events of `event_bits` bits."""
+        return QFormat(bits=self.synapse_bits + ceil_log2(self.events + 1) + self.event_bits - 1)
+
+    @property
+    def signal(self) -> QFormat:
+        """Gathered learning signal delta, wide enough never to overflow over `groups` groups."""
+        return QFormat(bits=self.synapse_bits + 9 + ceil_log2(self.parallel * self.groups))
+
+    @property
+    def surrogate_max(self) -> int:
+        """Largest psi."""
+        return (1 << self.surrogate_bits) - 1
+
+    @property
+    def decay_one(self) -> int:
+        """The decay that stands for 1.0: no leak."""
+        return 1 << self.decay_bits
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of weight memory over all cores."""
+        return self.weight_words * self.parallel * self.weight_bits // 8

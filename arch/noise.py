@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The noise hash: a pure function of (seed, sample, step, layer, purpose, row, neuron), never a register that advances.
+
+All arithmetic is modulo 2**32.  `mix` is Bob Jenkins' six-step integer hash (full avalanche, adds, xors and shifts only)::
+
+    step_key  = mix(mix(seed ^ sample) + step)
+    key       = mix(step_key ^ (8 * layer + domain))
+    word      = mix(key ^ row)                                 one per row (or per neuron)
+    noise     = rotl(word ^ spread(neuron >> 5), neuron & 31)  one per synapse: wires and a few gates
+
+`spread` is linear over GF(2), so a lane's share of it is a constant and the group's share is common to a whole word.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+WORD_BITS = 32
+WORD_MASK = 0xFFFFFFFF
+BLOCK_BITS = 5
+"""Neurons share a row's word in blocks of 32, each neuron with its own rotation."""
+
+MIX_STEPS: tuple[tuple[str, int, str, int], ...] = (
+    ("add", 0x7ED55D16, "add_shl", 12),
+    ("xor", 0xC761C23C, "xor_shr", 19),
+    ("add", 0x165667B1, "add_shl", 5),
+    ("add", 0xD3A2646C, "xor_shl", 9),
+    ("add", 0xFD7046C5, "add_shl", 3),
+    ("xor", 0xB55A4F09, "xor_shr", 16),
+)
+"""Each step is `a = (a OP constant) COMBINE (a SHIFT amount)`, both sides reading the same old `a`."""
+
+SPREAD_WORDS: tuple[int, ...] = (
+    0x9E3779B9, 0x7F4A7C15, 0xBF58476D, 0x1CE4E5B9, 0x94D049BB, 0x133111EB, 0xD6E8FEB8, 0x6659FD93,
+)  # fmt: skip
+"""Word `k` is xored in for every neuron whose index has bit `5 + k` set."""
+
+
+class Domain(IntEnum):
+    """What a noise word is for; part of the key, so that no two uses see the same bits."""
+
+    ENCODE = 0
+    TRACE = 1
+    WEIGHT = 2
+    SIGNAL = 3
+    ERROR = 4
+    INIT = 5
+    STATE = 6
+
+
+def mix(value: int) -> int:
+    """Jenkins' six-step hash of a 32-bit integer.
+
+    >>> hex(mix(0)), hex(mix(1))
+    ('0x6b4ed927', '0xb48681b6')
+    """
+    a = value & WORD_MASK
+    for operation, constant, combine, amount in MIX_STEPS:
+        left = (a + constant) & WORD_MASK if operation == "add" else a ^ constant
+        right = (a >> amount) if combine.endswith("shr") else (a << amount) & WORD_MASK
+        a = (left + right) & WORD_MASK if combine.startswith("add") else left ^ right
+    return a
+
+
+def step_key(seed: int, sample: int, step: int) -> int:
+    """Key of one time step."""
+    return mix(mix(seed ^ sample) + step)
+
+
+def domain_key(key: int, layer: int, domain: Domain) -> int:
+    """Key of one purpose in one layer at the step of `key`."""
+    return mix(key ^ (8 * layer + int(domain)))
+
+
+def spread(block: int) -> int:
+    """Constant xored into a row's word for the neurons of `block = neuron >> 5`."""
+    word = 0
+    for bit, constant in enumerate(SPREAD_WORDS):
+        if block >> bit & 1:
+            word ^= constant
+    return word
+
+
+def synapse_noise(word: int, neuron: int) -> int:
+    """The 32 noise bits of one synapse, from its row's word."""
+    amount = neuron & 31
+    value = word ^ spread(neuron >> BLOCK_BITS)
+    return ((value << amount) | (value >> (WORD_BITS - amount))) & WORD_MASK
+
+
+DIGEST_SHL = 7
+DIGEST_SHR = 15
+
+
+def digest(value: int) -> int:
+    """Term of a write signature: `a += a << 7; a ^= a >> 15`, so that equal errors in two places do not cancel."""
+    a = (value + (value << DIGEST_SHL)) & WORD_MASK
+    return a ^ (a >> DIGEST_SHR)
