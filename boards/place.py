@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Place and route of any component on an ECP5, inside a shell that stands for its surroundings, over several seeds."""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from amaranth.lib import wiring
+
+from ..arch.errors import ConfigurationError, TimingError, ToolError, did_you_mean
+from .netlist import SYNTH_OPTIONS, TOP, Netlist, synthesise_netlist, to_rtlil
+from .shell import enclose
+from .tools import NEXTPNR_ECP5, cache_load, cache_store, content_key, error_lines
+
+DEVICES = {"12k": "LFE5U-12F", "25k": "LFE5U-25F", "45k": "LFE5U-45F", "85k": "LFE5U-85F"}
+SPEEDS = (6, 7, 8)
+PACKAGE = "CABGA381"
+PLACE_OPTIONS: tuple[str, ...] = ()
+"""Options of nextpnr beyond device, seed and report."""
+
+LOWER = {
+    "TRELLIS_COMB": "lower lanes or cores, or leave out signatures and products = 'exact'",
+    "TRELLIS_FF": "lower lanes or cores, or leave out signatures",
+    "TRELLIS_RAMW": "lower lanes or cores",
+    "DP16KD": "lower weight_words, weight_bits, axons, events or groups",
+    "MULT18X18D": "use products = 'shift', or lower lanes or cores",
+}
+"""Which setting of `ArrayConfig` lowers the need of a resource."""
+
+_CELL_SUFFIX = re.compile(r"(_(TRELLIS_FF|LUT4|CCU2C|PFUMX|L6MUX21|DP16KD|DPR16X4|MULT18X18D)(_|$).*|\$.*)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CriticalPath:
+    """The longest path from register to register: signals by their place in the hierarchy, times in nanoseconds."""
+
+    start: str
+    end: str
+    delay_ns: float
+    logic_ns: float
+    routing_ns: float
+    through: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What one seed gave."""
+
+    seed: int
+    fmax_mhz: float
+    critical_path: CriticalPath
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """Cells of the component alone, by nextpnr's names, and all seeds."""
+
+    device: str
+    speed: int
+    cells: dict[str, int]
+    runs: tuple[Run, ...]
+
+    @property
+    def median(self) -> Run:
+        """The run whose fmax is the median, of an even number the lower one."""
+        low = statistics.median_low(run.fmax_mhz for run in self.runs)
+        return next(run for run in self.runs if run.fmax_mhz == low)
+
+
+def place(
+    component: wiring.Component,
+    *,
+    device: str = "25k",
+    speed: int = 6,
+    seeds: int = 5,
+    freq_mhz: float = 100.0,
+    progress: Callable[[str], None] | None = None,
+    cache: bool = True,
+    jobs: int = 2,
+    synth_options: Sequence[str] = SYNTH_OPTIONS,
+    place_options: Sequence[str] = PLACE_OPTIONS,
+) -> Placed:
+    """Synthesise `component`, then place and route it with seeds 1 … `seeds`, `jobs` at a time.
+
+    `freq_mhz` is what the placer aims at; to miss it is no error. Raises `ConfigurationError` on an unknown device or
+    speed, `ToolError` when a program is missing or fails, `TimingError` when the design does not fit or does not route.
+    """
+    if device not in DEVICES:
+        raise ConfigurationError(f"unknown device {device!r}", did_you_mean(device, DEVICES))
+    if speed not in SPEEDS:
+        raise ConfigurationError(f"unknown speed grade {speed}", "known: 6, 7, 8")
+    if seeds < 1:
+        raise ConfigurationError(f"seeds must be at least 1, not {seeds}")
+    say = progress or (lambda _: None)
+    say("synthesis")
+    shell = enclose(synthesise_netlist(to_rtlil(component), options=synth_options, cache=cache))
+    common = [f"--{device}", "--package", PACKAGE, "--speed", str(speed), "--freq", str(freq_mhz)]
+
+    def one(seed: int) -> dict[str, Any]:
+        options = [*common, "--seed", str(seed), "--timing-allow-fail", *place_options]
+        report = _report(shell.netlist, options, cache)
+        say(f"seed {seed}: {_fmax(report):.1f} MHz")
+        return report
+
+    with ThreadPoolExecutor(jobs) as pool:
+        reports = list(pool.map(one, range(1, seeds + 1)))
+    cells = {name: int(row["used"]) for name, row in reports[0]["utilization"].items()}
+    cells["TRELLIS_COMB"] -= shell.luts
+    cells["TRELLIS_FF"] -= shell.flip_flops
+    runs = tuple(
+        Run(seed=seed, fmax_mhz=round(_fmax(report), 2), critical_path=_critical_path(report))
+        for seed, report in enumerate(reports, start=1)
+    )
+    return Placed(device=device, speed=speed, cells=cells, runs=runs)
+
+
+def _report(netlist: Netlist, options: Sequence[str], cache: bool) -> dict[str, Any]:
+    """nextpnr's JSON report."""
+    text = json.dumps({"creator": "trifactor", "modules": {TOP: netlist}})
+    key = content_key(text, NEXTPNR_ECP5.version(), *options)
+    if cache and (found := cache_load("place", key)) is not None:
+        return dict(found)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "top.json").write_text(text)
+        done = NEXTPNR_ECP5.run([*options, "--json", "top.json", "--report", "report.json"], folder)
+        if done.returncode:
+            _raise_failure(done.stdout + done.stderr, error_lines(done), options[0].removeprefix("--"))
+        report: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    if not report["fmax"]:
+        raise ToolError("nextpnr reports no clock", "the component has no path from register to register")
+    if cache:
+        cache_store("place", key, report)
+    return report
+
+
+def _raise_failure(log: str, message: str, device: str) -> None:
+    """Name what overflowed, from nextpnr's own table of the packed design: `DP16KD: 60/ 56 107%`."""
+    over = []
+    for resource, used, available in re.findall(r"^Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%", log, re.MULTILINE):
+        if int(used) > int(available):
+            over.append((resource, f"{resource} {used} > {available}"))
+    if over:
+        hints = dict.fromkeys(LOWER.get(resource, "") for resource, _ in over)
+        hint = "; ".join(hint for hint in hints if hint) or "take a larger device"
+        raise TimingError(f"does not fit {DEVICES[device]}: {', '.join(text for _, text in over)}", hint)
+    raise TimingError(f"place and route failed: {message}", "a larger device or another seed may do")
+
+
+def _fmax(report: dict[str, Any]) -> float:
+    return min(float(clock["achieved"]) for clock in report["fmax"].values())
+
+
+def _critical_path(report: dict[str, Any]) -> CriticalPath:
+    """The longest path between clock edges, of nextpnr's list of one path per pair of clock domains."""
+    paths = [row["path"] for row in report["critical_paths"] if "<async>" not in (row["from"], row["to"])]
+    path = max(paths, key=lambda steps: sum(step["delay"] for step in steps))
+    routing = sum(step["delay"] for step in path if step["type"] == "routing")
+    total = sum(step["delay"] for step in path)
+    nets = [_signal(step["net"]) for step in path if step["type"] == "routing" and step["delay"]]
+    return CriticalPath(
+        start=_signal(path[0]["from"]["cell"]),
+        end=_signal(path[-1]["to"]["cell"]),
+        delay_ns=round(total, 2),
+        logic_ns=round(total - routing, 2),
+        routing_ns=round(routing, 2),
+        through=tuple(dict.fromkeys(nets)),
+    )
+
+
+def _signal(name: str) -> str:
+    """The signal that a generated cell or net name was made from: `lane_1.acc` of `lane_1.acc_TRELLIS_FF_Q_18`."""
+    return _CELL_SUFFIX.sub("", name) or name
