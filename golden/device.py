@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The golden model behind the call that every backend answers (`arch/device.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..arch.array import ArrayConfig
+from ..arch.device import RECORDABLE, DeviceState, IntArray, Outputs, Record
+from ..arch.errors import ConfigurationError, did_you_mean
+from ..arch.network import Network
+from ..arch.noise import WORD_MASK
+from ..arch.placement import place
+from . import network as net
+from .counters import count, step_signatures, zero_counters
+from .learning import Weights
+from .readout import predicted
+
+BATCH = 256
+"""Samples that run forward at once: bounds the memory of a call that does not learn."""
+
+
+class GoldenDevice:
+    """The array as the law has it: every weight, membrane, counter and signature of the hardware, bit for bit.
+
+    `state` is what the device starts from, all weights zero by default. `torch_device` may be any that torch knows; the
+    result does not depend on it. Raises `DoesNotFitError` if `network` does not fit `array`, `ConfigurationError` on
+    weights of another shape or outside `weight_bits`.
+    """
+
+    def __init__(
+        self, array: ArrayConfig, network: Network, state: DeviceState | None = None, *, torch_device: str = "cpu"
+    ) -> None:
+        place(network, array)
+        self.array = array
+        self.network = network
+        self.torch_device = torch_device
+        self._params = net.network_params(network, array, torch_device)
+        self.load(
+            state or DeviceState(weights=[np.zeros((own.inputs, own.outputs), np.int64) for own in network.layers])
+        )
+
+    @property
+    def state(self) -> DeviceState:
+        """A copy of the state, to go on from later or elsewhere."""
+        weights = [layer.stored.cpu().numpy().copy() for layer in self._weights]
+        return DeviceState(weights=weights, seed=self._seed, sample=self._sample)
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Totals of all calls since the device was loaded; `learn_sample` does not count."""
+        return dict(self._counters)
+
+    def load(self, state: DeviceState) -> None:
+        """Write weights, seed and sample number; zero counters and signatures."""
+        shapes = [(own.inputs, own.outputs) for own in self.network.layers]
+        if [np.shape(weights) for weights in state.weights] != shapes:
+            raise ConfigurationError(
+                f"weights of shapes {[np.shape(weights) for weights in state.weights]} do not fit layers {shapes}",
+                "a layer's weights have shape (inputs, outputs)",
+            )
+        for name, number in (("seed", state.seed), ("sample", state.sample)):
+            if not 0 <= number <= WORD_MASK:
+                raise ConfigurationError(f"{name} {number} is not a 32-bit number", "use 0 to 4294967295")
+        loaded = []
+        for index, weights in enumerate(state.weights):
+            values = _integers(weights, f"weights of layer {index}")
+            _check_range(values, self.array.weight.min, self.array.weight.max, f"weights of layer {index}")
+            stored = torch.tensor(values, device=self.torch_device)
+            active = stored >> (self.array.weight_bits - self.array.synapse_bits)
+            loaded.append(Weights(stored, active.to(self._params.containers[index])))
+        self._weights = loaded
+        self._seed = state.seed
+        self._sample = state.sample
+        self._counters = zero_counters()
+        self._signatures = np.zeros(3, np.int64)
+
+    @torch.inference_mode()
+    def __call__(
+        self,
+        inputs: IntArray,
+        labels: Sequence[int] | IntArray | None = None,
+        *,
+        learn: bool = False,
+        record: Collection[str] = (),
+    ) -> tuple[Outputs, DeviceState, Record]:
+        """Run samples of shape (B, T, inputs) one after the other (or (T, inputs), one sample); see `arch/device.py`.
+
+        `record` may name spikes, membranes (after the reset), traces (zero where nothing was learned) and signatures.
+        Unless the array has signatures, their sums are over the calls that asked for them.
+        """
+        values = self._checked_inputs(inputs)
+        known = self._checked_labels(labels, len(values), learn)
+        for name in record:
+            if name not in RECORDABLE:
+                raise ConfigurationError(f"{name!r} cannot be recorded", did_you_mean(name, RECORDABLE))
+        result = _Result(self.array, record)
+        size = 1 if learn else BATCH
+        for start in range(0, len(values), size):
+            events = torch.as_tensor(values[start : start + size], device=self.torch_device)
+            numbers = (torch.arange(len(events), device=self.torch_device) + self._sample) & WORD_MASK
+            if learn:
+                noise = net.sample_noise(self._params.plan, self._seed, self._sample, events.shape[1])
+                run = net.learn(self._params, self._weights, events[0], known[start], noise)
+                histories = net.history_of(events[0], run)
+                numbers = numbers[0]
+            else:
+                histories = net.forward(self._params, self._weights, events)
+            result.add(histories, self._seed, numbers)
+            self._sample = (self._sample + len(events)) & WORD_MASK
+        for name, value in result.counters.items():
+            self._counters[name] += value
+        kept = result.record(self._signatures)
+        if kept.signatures is not None:
+            self._signatures = kept.signatures[-1, -1].copy()
+        return result.outputs(), self.state, kept
+
+    @torch.inference_mode()
+    def learn_sample(self, events: Tensor | IntArray, label: int) -> int:
+        """Learn one sample of shape (T, inputs) with T ≥ 1; return the class that it predicted.
+
+        The weights of `device(events, [label], learn=True)` at the least cost: nothing is checked, counted or signed.
+        """
+        values = torch.as_tensor(events, dtype=torch.int64, device=self.torch_device)
+        noise = net.sample_noise(self._params.plan, self._seed, self._sample, values.shape[0])
+        run = net.learn(self._params, self._weights, values, label, noise)
+        self._sample = (self._sample + 1) & WORD_MASK
+        return int(predicted(run.readout))
+
+    def _checked_inputs(self, inputs: IntArray) -> IntArray:
+        """(B, T, inputs), in range."""
+        values = _integers(inputs, "inputs")
+        if values.ndim == 2:
+            values = values[None]
+        if values.ndim != 3 or 0 in values.shape or values.shape[2] != self.network.inputs:
+            raise ConfigurationError(
+                f"inputs have shape {np.shape(inputs)}",
+                f"give (samples, steps, {self.network.inputs}), none of them empty",
+            )
+        _check_range(values, 0, (1 << self.array.event_bits) - 1, "inputs")
+        return values
+
+    def _checked_labels(self, labels: Sequence[int] | IntArray | None, samples: int, learn: bool) -> list[int]:
+        """One label per sample, or none where nothing is learned."""
+        if labels is None:
+            if learn:
+                raise ConfigurationError("learning needs labels", "give one class per sample, or learn=False")
+            return []
+        values = np.atleast_1d(_integers(labels, "labels"))
+        if values.shape != (samples,):
+            raise ConfigurationError(f"labels have shape {values.shape}, not ({samples},)", "give one class per sample")
+        _check_range(values, 0, self.network.outputs - 1, "labels")
+        return [int(label) for label in values]
+
+
+class _Result:
+    """Collects what the batches of one call gave, on the CPU."""
+
+    def __init__(self, array: ArrayConfig, record: Collection[str]) -> None:
+        self._array = array
+        self._record = set(record) | ({"signatures"} if array.signatures else set())
+        self._parts: dict[str, list[list[Tensor]]] = {name: [] for name in ("readout", *self._record)}
+        self.counters = zero_counters()
+
+    def add(self, histories: list[net.LayerHistory], seed: int, numbers: Tensor) -> None:
+        """Take in samples of the given numbers, whose shape leads that of the histories."""
+        for name, value in count(histories, self._array).items():
+            self.counters[name] += value
+        self._keep("readout", [histories[-1].after[..., -1:, :]])
+        if "spikes" in self._record:
+            self._keep("spikes", [layer.spikes for layer in histories])
+        if "membranes" in self._record:
+            self._keep("membranes", [layer.after for layer in histories])
+        if "traces" in self._record:
+            still = (torch.zeros_like(layer.events) if layer.trace is None else layer.trace for layer in histories)
+            self._keep("traces", list(still))
+        if "signatures" in self._record:
+            self._keep("signatures", [step_signatures(histories, self._array, seed, numbers)])
+
+    def outputs(self) -> Outputs:
+        """The readout after the last step of every sample."""
+        readout = self._joined("readout")[0][:, 0]
+        return Outputs(readout=readout, predicted=predicted(torch.as_tensor(readout)).numpy())
+
+    def record(self, signatures: IntArray) -> Record:
+        """What was asked for; signatures go on from `signatures`, shape (3,)."""
+        record = Record(counters=self.counters)
+        record.spikes, record.membranes, record.traces = map(self._joined, ("spikes", "membranes", "traces"))
+        for terms in self._joined("signatures"):
+            record.signatures = (signatures + terms.reshape(-1, 3).cumsum(0).reshape(terms.shape)) & WORD_MASK
+        return record
+
+    def _keep(self, name: str, layers: list[Tensor]) -> None:
+        self._parts[name].append([part.reshape(-1, *part.shape[-2:]).cpu() for part in layers])
+
+    def _joined(self, name: str) -> list[IntArray]:
+        """Per layer, all samples: (B, T, n); nothing if it was not asked for."""
+        return [torch.cat(parts).numpy() for parts in zip(*self._parts.get(name, []), strict=True)]
+
+
+def _integers(values: object, name: str) -> IntArray:
+    """As an int64 array, or a `ConfigurationError`."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "biu":
+        raise ConfigurationError(f"{name} are {array.dtype}, not integers", "round them first")
+    return array.astype(np.int64)
+
+
+def _check_range(values: IntArray, low: int, high: int, name: str) -> None:
+    if values.size and not low <= values.min() <= values.max() <= high:
+        raise ConfigurationError(
+            f"{name} of {values.min()} to {values.max()} leave the range {low} to {high}", "scale or clip them first"
+        )

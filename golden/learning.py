@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The learning unit: pre traces, modulated signals, and the update of the weights."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..arch.array import ArrayConfig
+from ..arch.formats import FACTOR_MAX
+from ..arch.network import Network
+from .fixed import ROUND_BITS, saturate, signed_pow2_table, stochastic_shift
+from .noise import doubled, rotation, spread
+
+
+class LearningParams(NamedTuple):
+    """Coefficients of one layer.
+
+    `pow2` is the table of `fixed.signed_pow2_table`, or None with exact products. `spread` and `rotation`, (outputs,),
+    are each neuron's share of the synapse noise.
+    """
+
+    trace_decay: int
+    decay_bits: int
+    trace_shift: int
+    signal_shift: int
+    rate_shift: int
+    weight_bits: int
+    active_shift: int
+    pow2: Tensor | None
+    spread: Tensor
+    rotation: Tensor
+
+
+class Weights(NamedTuple):
+    """One layer's synapses, both of shape (inputs, outputs).
+
+    `stored` is int64. `active` holds `stored >> active_shift` in a float container, for there is no integer matmul on
+    every device: see `network.container`.
+    """
+
+    stored: Tensor
+    active: Tensor
+
+
+class Rows(NamedTuple):
+    """A layer's rows at a step, each (inputs,): p, p as the product takes it, and the doubled noise words."""
+
+    trace: Tensor
+    pre: Tensor
+    words: Tensor
+
+
+class Update(NamedTuple):
+    """Synapses of one update: `noise`, whose low 32 bits are the synapse noise, and `raw`, the unsaturated weight."""
+
+    noise: Tensor
+    raw: Tensor
+
+
+def learning_params(network: Network, array: ArrayConfig, layer: int, torch_device: str = "cpu") -> LearningParams:
+    """The coefficients of `network.layers[layer]` on `array`."""
+    own = network.layers[layer]
+    neurons = torch.arange(own.outputs, device=torch_device)
+    return LearningParams(
+        trace_decay=own.trace_decay,
+        decay_bits=array.decay_bits,
+        trace_shift=own.trace_shift,
+        signal_shift=own.signal_shift,
+        rate_shift=own.rate_shift,
+        weight_bits=array.weight_bits,
+        active_shift=array.weight_bits - array.synapse_bits,
+        pow2=signed_pow2_table(torch_device) if array.products == "shift" else None,
+        spread=doubled(spread(neurons)),
+        rotation=rotation(neurons),
+    )
+
+
+def trace_step(params: LearningParams, state: Tensor, events: Tensor) -> tuple[Tensor, Tensor]:
+    """`raw = ((trace_decay * p) >> decay_bits) + (x << trace_shift)`; returns `(min(255, raw), raw)`."""
+    raw = torch.add((state * params.trace_decay) >> params.decay_bits, events, alpha=1 << params.trace_shift)
+    return raw.clamp(max=FACTOR_MAX), raw
+
+
+def rounded(params: LearningParams, factor: Tensor, noise: Tensor) -> Tensor:
+    """A factor of -255 … 255 as a product takes it.
+
+    `sign(factor) * pow2_round(abs(factor), noise)` with 7-bit `noise`; unchanged with exact products.
+    """
+    if params.pow2 is None:
+        return factor
+    index = torch.add(noise + (FACTOR_MAX << ROUND_BITS), factor, alpha=1 << ROUND_BITS)
+    return params.pow2.index_select(0, index.flatten()).view_as(factor)
+
+
+def modulate(
+    params: LearningParams, delta: Tensor, psi: Tensor, noise: Tensor, round_noise: Tensor
+) -> tuple[Tensor, Tensor]:
+    """G of hidden neurons from `delta` and `psi`, and the magnitude before it was clamped: `(G, a)`.
+
+    ::
+
+        a = (abs(delta) * psi + (noise & (2**signal_shift - 1))) >> signal_shift
+        G = sign(delta) * min(255, a), rounded with the 7 bits of `round_noise`
+
+    It is 0 where psi is.
+    """
+    raw = stochastic_shift(delta.abs() * psi, noise, params.signal_shift)
+    return rounded(params, raw.clamp(max=FACTOR_MAX) * delta.sign(), round_noise), raw
+
+
+def update(params: LearningParams, weights: Weights, rows: Rows, factor: Tensor) -> Update:
+    """Move, in place, the weights of every synapse with `p != 0` and `G != 0`; return what was written.
+
+    `factor` is G, (outputs,), `pre` the p that the product takes::
+
+        a = (abs(G) * pre + (noise & (2**rate_shift - 1))) >> rate_shift
+        W = saturate(W - sign(G) * a)
+    """
+    row = rows.trace.nonzero()
+    columns = factor.nonzero().squeeze(1)
+    # Few synapses move, so only they are gathered: by flat index, which is several times faster than rows and columns.
+    flat = torch.add(columns, row, alpha=factor.shape[0]).flatten()
+    row = row.squeeze(1)
+    signed = factor.index_select(0, columns)
+    word = rows.words.index_select(0, row).unsqueeze(1) ^ params.spread.index_select(0, columns)
+    noise = word >> params.rotation.index_select(0, columns)
+    product = rows.pre.index_select(0, row).unsqueeze(1) * signed.abs()
+    amount = stochastic_shift(product, noise, params.rate_shift)
+    stored = weights.stored.view(-1)
+    raw = torch.addcmul(stored.index_select(0, flat).view_as(amount), amount, signed.sign(), value=-1)
+    new = saturate(raw, params.weight_bits).view(-1)
+    stored.scatter_(0, flat, new)
+    active = weights.active.view(-1)
+    active.scatter_(0, flat, (new >> params.active_shift).to(active.dtype))
+    return Update(noise, raw)

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole network: samples forward, and one sample learned, as docs/law.md says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..arch.array import ArrayConfig
+from ..arch.formats import EXPONENT_MAX
+from ..arch.network import Network
+from ..arch.noise import WORD_BITS, Domain
+from . import learning, neuron, readout
+from .fixed import ROUND_BITS
+from .learning import LearningParams, Rows, Update, Weights
+from .neuron import NeuronOutput, NeuronParams
+from .noise import LAYER_STRIDE, doubled, mix, step_keys
+from .readout import ReadoutParams
+
+
+class NoisePlan(NamedTuple):
+    """Which noise words a step needs: word n is `mix(key(codes[owner[n]]) ^ place[n])`; `sizes` splits them.
+
+    In this order: TRACE of all layers' rows, SIGNAL (or ERROR) of all layers' neurons, WEIGHT of all layers' rows.
+    """
+
+    codes: Tensor
+    owner: Tensor
+    place: Tensor
+    sizes: tuple[int, ...]
+
+
+class NetworkParams(NamedTuple):
+    """Everything but the weights, one entry per layer."""
+
+    neurons: tuple[NeuronParams, ...]
+    learning: tuple[LearningParams, ...]
+    readout: ReadoutParams
+    containers: tuple[torch.dtype, ...]
+    plan: NoisePlan
+
+
+class SampleNoise(NamedTuple):
+    """Noise of one sample, one entry of shape (T, n) per layer.
+
+    `trace` and `factor` are the 7 bits that round a row's trace and a neuron's factor, `signal` the neurons' words,
+    `weight` the rows' doubled words.
+    """
+
+    trace: list[Tensor]
+    factor: list[Tensor]
+    signal: list[Tensor]
+    weight: list[Tensor]
+
+
+class LayerHistory(NamedTuple):
+    """What one layer did, of shape (..., T, n). The last five are None when nothing was learned.
+
+    `events` x, `after` v, `raw` u unsaturated, `trace` p and `trace_raw` p unsaturated; `factor` G as the products took
+    it, `signal_raw` its magnitude before it was clamped or rounded; `updates` one entry per step.
+    """
+
+    events: Tensor
+    raw: Tensor
+    after: Tensor
+    spikes: Tensor
+    psi: Tensor
+    trace: Tensor | None = None
+    trace_raw: Tensor | None = None
+    factor: Tensor | None = None
+    signal_raw: Tensor | None = None
+    updates: list[Update] | None = None
+
+
+def container(array: ArrayConfig, inputs: int, outputs: int) -> torch.dtype:
+    """Float type that holds every partial sum of a layer's matmuls exactly.
+
+    Forward sums are at most `2**(synapse_bits - 1) * inputs * (2**event_bits - 1)`, gathered ones
+    `2**(synapse_bits - 1) * outputs * 2**8`. Operands have at most 8 significant bits, so not even TF32 or bfloat16
+    products round them.
+    """
+    largest = max(inputs * ((1 << array.event_bits) - 1), outputs << EXPONENT_MAX) << (array.synapse_bits - 1)
+    return torch.float32 if largest <= 1 << 24 else torch.float64
+
+
+def network_params(network: Network, array: ArrayConfig, torch_device: str = "cpu") -> NetworkParams:
+    """Coefficients and tables of `network` on `array`."""
+    layers = range(len(network.layers))
+    return NetworkParams(
+        neurons=tuple(neuron.neuron_params(network, array, layer, torch_device) for layer in layers),
+        learning=tuple(learning.learning_params(network, array, layer, torch_device) for layer in layers),
+        readout=readout.readout_params(network, torch_device),
+        containers=tuple(container(array, layer.inputs, layer.outputs) for layer in network.layers),
+        plan=_noise_plan(network, torch_device),
+    )
+
+
+def forward(params: NetworkParams, weights: Sequence[Weights], events: Tensor) -> list[LayerHistory]:
+    """Samples that do not learn: `events` of shape (B, T, inputs), int64."""
+    histories = []
+    for coefficients, layer_weights in zip(params.neurons, weights, strict=True):
+        currents = _current(events, layer_weights)
+        state = torch.zeros_like(currents[:, 0])
+        steps = []
+        for current in currents.unbind(1):
+            state, out = neuron.step(coefficients, state, current)
+            steps.append((out.raw, state, out.spikes, out.psi))
+        raw, after, spikes, psi = (torch.stack(parts, 1) for parts in zip(*steps, strict=True))
+        history = LayerHistory(events, raw, after, spikes, psi)
+        histories.append(history)
+        events = history.spikes
+    return histories
+
+
+class SampleRun(NamedTuple):
+    """One learned sample, step by step; `readout` is the readout's membrane after the last."""
+
+    readout: Tensor
+    outputs: list[list[tuple[Tensor, NeuronOutput]]]
+    traces: list[list[tuple[Tensor, Tensor]]]
+    factors: list[list[tuple[Tensor, Tensor]]]
+    updates: list[list[Update]]
+
+
+def learn(
+    params: NetworkParams, weights: Sequence[Weights], events: Tensor, label: int, noise: SampleNoise
+) -> SampleRun:
+    """Learn one sample: `events` of shape (T, inputs), int64. `weights` move in place at every step.
+
+    Lists of the result are per step, then per layer: `(v, output)`, `(p, unsaturated p)`, `(G, unclamped magnitude)`.
+    """
+    layers = range(len(weights))
+    last = len(weights) - 1
+    states = [torch.zeros(layer.stored.shape[1], dtype=torch.int64, device=events.device) for layer in weights]
+    traces = [torch.zeros(layer.stored.shape[0], dtype=torch.int64, device=events.device) for layer in weights]
+    run = SampleRun(states[last], [], [], [], [])
+    for time, x in enumerate(events.unbind(0)):
+        inputs = [x]
+        outputs = []
+        for layer in layers:
+            current = _current(inputs[layer], weights[layer])
+            states[layer], out = neuron.step(params.neurons[layer], states[layer], current)
+            outputs.append((states[layer], out))
+            inputs.append(out.spikes)
+
+        on = out.membrane if params.readout.on_membrane else current
+        e = readout.error(params.readout, on, label)
+        factor = learning.rounded(params.learning[last], e, noise.factor[last][time])
+        factors = [(factor, e.abs())]
+        for layer in range(last, 0, -1):
+            below = layer - 1
+            delta = (weights[layer].active @ factors[0][0].to(params.containers[layer])).to(torch.int64)
+            signal = (noise.signal[below][time], noise.factor[below][time])
+            factors.insert(0, learning.modulate(params.learning[below], delta, outputs[below][1].psi, *signal))
+
+        moved = []
+        updates = []
+        for layer in layers:
+            own = params.learning[layer]
+            moved.append(learning.trace_step(own, traces[layer], inputs[layer]))
+            traces[layer] = moved[layer][0]
+            pre = learning.rounded(own, traces[layer], noise.trace[layer][time])
+            rows = Rows(traces[layer], pre, noise.weight[layer][time])
+            updates.append(learning.update(own, weights[layer], rows, factors[layer][0]))
+        run.outputs.append(outputs)
+        run.traces.append(moved)
+        run.factors.append(factors)
+        run.updates.append(updates)
+    return run._replace(readout=states[last])
+
+
+def history_of(events: Tensor, run: SampleRun) -> list[LayerHistory]:
+    """The run stacked: one `LayerHistory` of shape (T, n) per layer."""
+    histories = []
+    for layer in range(len(run.updates[0])):
+        outputs = [step[layer] for step in run.outputs]
+        spikes = torch.stack([out.spikes for _, out in outputs])
+        history = LayerHistory(
+            events=events,
+            raw=torch.stack([out.raw for _, out in outputs]),
+            after=torch.stack([after for after, _ in outputs]),
+            spikes=spikes,
+            psi=torch.stack([out.psi for _, out in outputs]),
+            trace=torch.stack([step[layer][0] for step in run.traces]),
+            trace_raw=torch.stack([step[layer][1] for step in run.traces]),
+            factor=torch.stack([step[layer][0] for step in run.factors]),
+            signal_raw=torch.stack([step[layer][1] for step in run.factors]),
+            updates=[step[layer] for step in run.updates],
+        )
+        histories.append(history)
+        events = spikes
+    return histories
+
+
+def sample_noise(plan: NoisePlan, seed: int, sample: int, steps: int) -> SampleNoise:
+    """All noise words that a sample of `steps` steps needs to learn, hashed at once."""
+    keys = mix(step_keys(seed, torch.tensor(sample, device=plan.codes.device), steps).unsqueeze(1) ^ plan.codes)
+    words = mix(keys.index_select(1, plan.owner) ^ plan.place)
+    layers = len(plan.sizes) // 3
+    by_layer = torch.split_with_sizes(words, plan.sizes, 1)
+    return SampleNoise(
+        trace=[part >> (WORD_BITS - ROUND_BITS) for part in by_layer[:layers]],
+        factor=[part >> (WORD_BITS - ROUND_BITS) for part in by_layer[layers : 2 * layers]],
+        signal=list(by_layer[layers : 2 * layers]),
+        weight=[doubled(part) for part in by_layer[2 * layers :]],
+    )
+
+
+def _current(events: Tensor, weights: Weights) -> Tensor:
+    """I of one step or of many: `sum_j w_ij x_j`."""
+    return (events.to(weights.active.dtype) @ weights.active).to(torch.int64)
+
+
+def _noise_plan(network: Network, torch_device: str) -> NoisePlan:
+    last = len(network.layers) - 1
+    layers = list(enumerate(network.layers))
+    uses = [
+        *((layer, Domain.TRACE, own.inputs) for layer, own in layers),
+        *((layer, Domain.ERROR if layer == last else Domain.SIGNAL, own.outputs) for layer, own in layers),
+        *((layer, Domain.WEIGHT, own.inputs) for layer, own in layers),
+    ]
+    sizes = tuple(size for _, _, size in uses)
+    return NoisePlan(
+        codes=torch.tensor([LAYER_STRIDE * layer + int(domain) for layer, domain, _ in uses], device=torch_device),
+        owner=torch.arange(len(uses)).repeat_interleave(torch.tensor(sizes)).to(torch_device),
+        place=torch.cat([torch.arange(size) for size in sizes]).to(torch_device),
+        sizes=sizes,
+    )

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The noise hash of `arch/noise.py` on tensors. A word is an int64 of 0 … 2**32 - 1."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..arch.noise import BLOCK_BITS, DIGEST_SHL, DIGEST_SHR, MIX_STEPS, SPREAD_WORDS, WORD_BITS, WORD_MASK, Domain
+
+LAYER_STRIDE = 8
+"""A key's code is `LAYER_STRIDE * layer + domain`."""
+
+
+def _wrapped(constant: int) -> int:
+    """The signed 32-bit integer of the same bits."""
+    return constant - (1 << WORD_BITS) if constant >> (WORD_BITS - 1) else constant
+
+
+def mix(value: Tensor) -> Tensor:
+    """`arch.noise.mix` of every entry, whose low 32 bits are read.
+
+    >>> [hex(word) for word in mix(torch.tensor([0, 1])).tolist()]
+    ['0x6b4ed927', '0xb48681b6']
+    """
+    # int32 wraps as the hash does and is half as wide as int64.
+    a = value.to(torch.int32)
+    for operation, constant, combine, amount in MIX_STEPS:
+        if (operation, combine) == ("add", "add_shl"):
+            # (a + c) + (a << n) is one multiply-add: c + a * (1 + 2**n).
+            a = torch.add(
+                torch.tensor(_wrapped(constant), dtype=torch.int32, device=a.device), a, alpha=1 + (1 << amount)
+            )
+            continue
+        left = a + _wrapped(constant) if operation == "add" else a ^ _wrapped(constant)
+        # The right shift is arithmetic: mask off its copies of the sign.
+        right = a << amount if combine == "xor_shl" else (a >> amount).bitwise_and_(WORD_MASK >> amount)
+        a = left.bitwise_xor_(right)
+    return a.to(torch.int64).bitwise_and_(WORD_MASK)
+
+
+def step_keys(seed: int, samples: Tensor, steps: int) -> Tensor:
+    """`arch.noise.step_key` of every sample and of steps 0 … `steps - 1`: shape (*samples.shape, steps)."""
+    step = torch.arange(steps, device=samples.device)
+    return mix(mix(samples ^ seed).unsqueeze(-1) + step)
+
+
+def domain_keys(keys: Tensor, layer: int, domain: Domain) -> Tensor:
+    """`arch.noise.domain_key` of every step key."""
+    return mix(keys ^ (LAYER_STRIDE * layer + int(domain)))
+
+
+def spread(neurons: Tensor) -> Tensor:
+    """`arch.noise.spread` of each neuron's block of 32."""
+    word = torch.zeros_like(neurons)
+    for bit, constant in enumerate(SPREAD_WORDS):
+        word ^= (neurons >> (BLOCK_BITS + bit) & 1) * constant
+    return word
+
+
+def doubled(word: Tensor) -> Tensor:
+    """The word twice in 64 bits: any rotation of it is then one shift."""
+    return word | word << WORD_BITS
+
+
+def rotation(neurons: Tensor) -> Tensor:
+    """Right shift that rotates a doubled word left by `neuron & 31`; the low 32 bits are the result."""
+    return WORD_BITS - (neurons & (WORD_BITS - 1))
+
+
+def synapse_noise(word: Tensor, neurons: Tensor) -> Tensor:
+    """`arch.noise.synapse_noise`: the noise bits of each synapse from its row's `word`; shapes broadcast."""
+    return (doubled(word ^ spread(neurons)) >> rotation(neurons)) & WORD_MASK
+
+
+def digest(value: Tensor) -> Tensor:
+    """`arch.noise.digest` of every entry of 0 … 2**32 - 1."""
+    a = (value + (value << DIGEST_SHL)) & WORD_MASK
+    return a ^ (a >> DIGEST_SHR)
