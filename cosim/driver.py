@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Drives the array inside a simulation: networks, weights and samples in, states and counters out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..arch.array import ArrayConfig, ceil_log2
+from ..arch.device import IntArray
+from ..arch.errors import DeviceError
+from ..arch.network import Network
+from ..arch.registers import (
+    BY_NAME,
+    COUNTERS,
+    CYCLE_COUNTERS,
+    IDENTITY,
+    OFFSET_BITS,
+    SIGNATURES,
+    Space,
+    descriptor_words,
+    error_word,
+    shape_word,
+)
+from .harness import Harness
+from .image import Image, Words, sample_items
+
+STEPWISE = frozenset({"spikes", "membranes", "traces", "signatures", "weights", "cycles"})
+"""What can be recorded: all of it stops after every step."""
+
+CLEAR_MEMORIES, CLEAR_COUNTERS = 1, 2
+_FAULTS = ("an event list overflowed", "a row was out of range or out of order", "an item was out of place")
+_POLLS = 1000
+
+
+class ArrayDriver:
+    """One array in one simulation. Methods that touch a network need `configure` first."""
+
+    def __init__(self, dut: Any, array: ArrayConfig, *, stall_seed: int = 0) -> None:
+        self.array = array
+        self._harness = Harness(dut, stall_seed=stall_seed)
+        self._image: Image | None = None
+
+    async def reset(self) -> None:
+        """Reset, check that the array is the one expected, clear memories, counters and signatures."""
+        await self._harness.reset()
+        identity, shape = await self._registers("identity"), await self._registers("shape")
+        if (identity, shape) != (IDENTITY, shape_word(self.array)):
+            raise DeviceError(f"array answers identity {identity:#x} and shape {shape:#x}", "is it another build?")
+        await self.command(CLEAR_MEMORIES | CLEAR_COUNTERS)
+
+    async def command(self, bits: int) -> None:
+        """Write the command register and wait until the array is no longer busy."""
+        await self.write_register("command", bits)
+        for _ in range(_POLLS):
+            if not await self._registers("status") & 1:
+                return
+        raise DeviceError(f"array still busy after command {bits}", "a fault of the hardware: record waves")
+
+    async def configure(self, network: Network) -> None:
+        """Write the descriptors, the surrogate table and the error settings of `network`."""
+        self._image = Image(network, self.array)
+        for index, words in enumerate(descriptor_words(network, self._image.placement)):
+            await self._write(Space.DESCRIPTORS, index * len(words), words)
+        await self._write(Space.SURROGATE, 0, network.surrogate)
+        await self.write_register("layers", len(network.layers))
+        await self.write_register("error", error_word(network))
+
+    async def load(self, weights: Sequence[IntArray], *, seed: int, sample: int) -> None:
+        """Write weights, seed and sample number; zero counters and signatures."""
+        image = self._loaded()
+        for core, words in enumerate(image.pack_weights(weights)):
+            await self._write(
+                Space.WEIGHTS, image.weight_offset(core), words.reshape(-1), run=image.chunks, skip=image.weight_skip
+            )
+        await self.write_register("seed", seed)
+        await self.write_register("sample", sample)
+        await self.command(CLEAR_COUNTERS)
+
+    async def run(
+        self, inputs: IntArray, labels: Sequence[int] | IntArray | None, *, learn: bool, record: Collection[str]
+    ) -> dict[str, Any]:
+        """Run samples of shape (B, T, inputs).
+
+        Returns `readout` (B, classes) and what `record` names of `STEPWISE`: `spikes`, `membranes`, `traces` and
+        `weights` as one array of shape (B, T, ...) per layer, `signatures` (B, T, 3) and `cycles` (B, T).
+        """
+        await self.write_register("record", int("spikes" in record))
+        kept: dict[str, list[Any]] = {name: [] for name in record}
+        readouts = []
+        for number, sample in enumerate(inputs):
+            label = 0 if labels is None else int(labels[number])
+            steps = sample_items(sample, label=label, learn=learn, event_bits=self.array.event_bits)
+            if record:
+                for items in steps:
+                    await self._harness.items(items, settle=True)
+                    for name, values in (await self._snapshot(record, learn=learn)).items():
+                        kept[name].append(values)
+            else:
+                await self._harness.items(np.concatenate(steps), settle=True)
+            readouts.append(self._readout(number))
+        await self._check()
+        shape = inputs.shape[:2]
+        answer: dict[str, Any] = {"readout": np.stack(readouts)}
+        for name, snapshots in kept.items():
+            if name in ("signatures", "cycles"):
+                answer[name] = np.stack(snapshots).reshape(*shape, *np.shape(snapshots[0]))
+            else:
+                layers = (np.stack(layer) for layer in zip(*snapshots, strict=True))
+                answer[name] = [layer.reshape(*shape, *layer.shape[1:]) for layer in layers]
+        return answer
+
+    async def read_weights(self) -> list[IntArray]:
+        """Stored weights per layer, shape (inputs, outputs)."""
+        image = self._loaded()
+        count = image.placement.weight_words * image.chunks
+        cores = []
+        for core in range(self.array.cores):
+            words = await self._read(
+                Space.WEIGHTS, image.weight_offset(core), count, run=image.chunks, skip=image.weight_skip
+            )
+            cores.append(words.reshape(-1, image.chunks))
+        return image.unpack_weights(np.stack(cores))
+
+    async def read_membranes(self) -> list[IntArray]:
+        """Membranes after the reset, per layer."""
+        return await self._read_states(Space.MEMBRANES)
+
+    async def read_factors(self) -> list[IntArray]:
+        """G of the last step, as products took it, per layer."""
+        return await self._read_states(Space.FACTORS)
+
+    async def read_traces(self) -> list[IntArray]:
+        """Pre traces per layer."""
+        image = self._loaded()
+        return image.unpack_traces(await self._read(Space.TRACES, 0, image.placement.axons))
+
+    async def counters(self) -> dict[str, int]:
+        """All counters, those of cycles included."""
+        names = [name for name, _ in (*COUNTERS, *CYCLE_COUNTERS)]
+        words = await self._read(Space.REGISTERS, BY_NAME[names[0]].offset, len(names))
+        return dict(zip(names, map(int, words), strict=True))
+
+    async def signatures(self) -> IntArray:
+        """The write signatures: weights, neurons, traces."""
+        words = await self._read(Space.REGISTERS, BY_NAME[SIGNATURES[0][0]].offset, len(SIGNATURES))
+        return words.astype(np.int64)
+
+    async def sample(self) -> int:
+        """Number of the next sample."""
+        return await self._registers("sample")
+
+    async def write_register(self, name: str, value: int) -> None:
+        """Write one register."""
+        await self._write(Space.REGISTERS, BY_NAME[name].offset, [value])
+
+    async def read_register(self, name: str) -> int:
+        """Read one register."""
+        return await self._registers(name)
+
+    async def _snapshot(self, record: Collection[str], *, learn: bool) -> dict[str, Any]:
+        image = self._loaded()
+        taken: dict[str, Any] = {}
+        if "spikes" in record:
+            taken["spikes"] = image.spikes(self._harness.take_events())
+        if "membranes" in record:
+            taken["membranes"] = await self.read_membranes()
+        if "traces" in record:
+            still = [np.zeros(layer.inputs, np.int64) for layer in image.network.layers]
+            taken["traces"] = await self.read_traces() if learn else still
+        if "weights" in record:
+            taken["weights"] = await self.read_weights()
+        if "signatures" in record:
+            taken["signatures"] = await self.signatures()
+        if "cycles" in record:
+            taken["cycles"] = await self._registers("cycles")
+        return taken
+
+    def _readout(self, number: int) -> IntArray:
+        """The readout's membranes from the entries of the result stream, which must be in order and complete."""
+        outputs = self._loaded().network.outputs
+        words = self._harness.take_results().astype(np.int64)
+        bits = self.array.membrane_bits
+        index, last = words >> bits & 0xFFFF, words >> (bits + 16)
+        if not np.array_equal(index, np.arange(outputs)) or not np.array_equal(last, index == outputs - 1):
+            raise DeviceError(
+                f"sample {number} of the call: results carry indices {index.tolist()}, last {last.tolist()}",
+                f"expected 0 to {outputs - 1} in order",
+            )
+        values = words & ((1 << bits) - 1)
+        return values - (values >> (bits - 1) << bits)
+
+    async def _check(self) -> None:
+        """Raise `DeviceError` on a fault that the array or the harness noticed."""
+        self._harness.check()
+        status = await self._registers("status")
+        for bit, text in enumerate(_FAULTS, start=1):
+            if status >> bit & 1:
+                raise DeviceError(f"array: {text} (status {status:#x})", "check the inputs against the network")
+
+    async def _read_states(self, space: Space) -> list[IntArray]:
+        image = self._loaded()
+        count = image.placement.groups * self.array.lanes
+        cores = [await self._read(space, image.state_offset(core), count) for core in range(self.array.cores)]
+        return image.unpack_states(np.stack(cores))
+
+    async def _registers(self, name: str) -> int:
+        return int((await self._read(Space.REGISTERS, BY_NAME[name].offset, 1))[0])
+
+    async def _write(self, space: Space, offset: int, words: Any, *, run: int = 0, skip: int = 0) -> None:
+        await self._harness.write(space << OFFSET_BITS | offset, np.asarray(words, np.uint32), run=run, skip=skip)
+
+    async def _read(self, space: Space, offset: int, count: int, *, run: int = 0, skip: int = 0) -> Words:
+        return await self._harness.read(space << OFFSET_BITS | offset, count, run=run, skip=skip)
+
+    def _loaded(self) -> Image:
+        if self._image is None:
+            raise DeviceError("the array has no network yet", "call configure first")
+        return self._image

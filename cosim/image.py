@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks, weights and samples as the words that the array's memories and streams hold: numpy only, no simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arch.array import ArrayConfig, ceil_log2
+from ..arch.device import IntArray
+from ..arch.errors import DeviceError
+from ..arch.events import ROW_BITS, ItemKind, pack_item
+from ..arch.network import Network
+from ..arch.placement import place
+from ..arch.registers import DATA_BITS, weight_chunks
+
+Words = npt.NDArray[np.uint32]
+
+_SHIFT_AT = 2 + ROW_BITS
+LAYER_AT = 16
+"""Bits of the neuron in an entry of the event stream; the layer is above."""
+
+
+def step_items(values: IntArray, *, event_bits: int, last: bool) -> Words:
+    """Items of one time step: for each axon, ascending, one EVENT per set bit of its value, then STEP."""
+    bits = (np.asarray(values)[:, None] >> np.arange(event_bits)) & 1
+    rows, shifts = np.nonzero(bits)
+    events = (int(ItemKind.EVENT) | rows << 2 | shifts << _SHIFT_AT).astype(np.uint32)
+    return np.append(events, np.uint32(pack_item(ItemKind.STEP, row=int(last))))
+
+
+def sample_items(inputs: IntArray, *, label: int, learn: bool, event_bits: int) -> list[Words]:
+    """Items of one sample of shape (T, inputs), step by step; the first step's begin with BEGIN."""
+    last = len(inputs) - 1
+    steps = [step_items(values, event_bits=event_bits, last=step == last) for step, values in enumerate(inputs)]
+    begin = np.uint32(pack_item(ItemKind.BEGIN, row=label, shift=int(learn)))
+    steps[0] = np.insert(steps[0], 0, begin)
+    return steps
+
+
+@dataclass(frozen=True)
+class Image:
+    """Where the values of a network stand in an array's memories.
+
+    Neuron `n` of a layer is in core `n % cores`, group `n // parallel`, lane `(n % parallel) // cores`.
+    """
+
+    network: Network
+    array: ArrayConfig
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "placement", place(self.network, self.array))
+
+    @property
+    def chunks(self) -> int:
+        """32-bit chunks of a weight word."""
+        return weight_chunks(self.array)
+
+    @property
+    def weight_skip(self) -> int:
+        """Unused chunk addresses after each word."""
+        return (1 << ceil_log2(self.chunks)) - self.chunks
+
+    def weight_offset(self, core: int, word: int = 0) -> int:
+        """Offset of a core's weight word in its space."""
+        return (core << ceil_log2(self.array.weight_words) | word) << ceil_log2(self.chunks)
+
+    def state_offset(self, core: int) -> int:
+        """Offset of a core's first membrane or factor in its space."""
+        return core << ceil_log2(self.array.groups * self.array.lanes)
+
+    def pack_weights(self, weights: Sequence[IntArray]) -> Words:
+        """Chunks of every used weight word, shape (cores, words, chunks), from arrays of shape (inputs, outputs)."""
+        cores, lanes, bits = self.array.cores, self.array.lanes, self.array.weight_bits
+        by_core = []
+        for values, layer, placed in zip(weights, self.network.layers, self.placement.layers, strict=True):
+            padded = np.zeros((layer.inputs, placed.groups * self.array.parallel), dtype=np.int64)
+            padded[:, : layer.outputs] = values
+            # (row, group, lane, core) -> (core, group, row, lane)
+            grouped = padded.reshape(layer.inputs, placed.groups, lanes, cores).transpose(3, 1, 0, 2)
+            by_core.append(grouped.reshape(cores, -1, lanes))
+        words = np.concatenate(by_core, axis=1)
+        flat = ((words[..., None] >> np.arange(bits)) & 1).astype(np.uint8).reshape(*words.shape[:2], lanes * bits)
+        padding = self.chunks * DATA_BITS - lanes * bits
+        packed = np.packbits(np.pad(flat, ((0, 0), (0, 0), (0, padding))), axis=-1, bitorder="little")
+        return np.ascontiguousarray(packed).view("<u4")
+
+    def unpack_weights(self, chunks: Words) -> list[IntArray]:
+        """The inverse of `pack_weights`."""
+        cores, lanes, bits = self.array.cores, self.array.lanes, self.array.weight_bits
+        raw = np.unpackbits(np.ascontiguousarray(chunks).view(np.uint8), axis=-1, bitorder="little")
+        raw = raw[..., : lanes * bits].reshape(cores, -1, lanes, bits)
+        words = (raw.astype(np.int64) << np.arange(bits)).sum(axis=-1)
+        words -= (words >> (bits - 1)) << bits
+        weights = []
+        for layer, placed in zip(self.network.layers, self.placement.layers, strict=True):
+            start, size = placed.weight_base, placed.groups * layer.inputs
+            block = words[:, start : start + size].reshape(cores, placed.groups, layer.inputs, lanes)
+            weights.append(block.transpose(2, 1, 3, 0).reshape(layer.inputs, -1)[:, : layer.outputs].copy())
+        return weights
+
+    def unpack_states(self, words: Words) -> list[IntArray]:
+        """Signed values per neuron and layer from words of shape (cores, groups * lanes) as read back."""
+        cores, lanes = self.array.cores, self.array.lanes
+        signed = np.ascontiguousarray(words).view(np.int32).astype(np.int64).reshape(cores, -1, lanes)
+        states = []
+        for layer, placed in zip(self.network.layers, self.placement.layers, strict=True):
+            block = signed[:, placed.state_base : placed.state_base + placed.groups]
+            states.append(block.transpose(1, 2, 0).reshape(-1)[: layer.outputs].copy())
+        return states
+
+    def unpack_traces(self, words: Words) -> list[IntArray]:
+        """Traces per row and layer from words of shape (axons,) as read back."""
+        size = self.array.traces_per_word
+        values = np.asarray(words, dtype=np.int64)
+        return [
+            values[placed.trace_base * size : placed.trace_base * size + layer.inputs].copy()
+            for layer, placed in zip(self.network.layers, self.placement.layers, strict=True)
+        ]
+
+    def spikes(self, events: Words) -> list[IntArray]:
+        """How often each neuron of each layer is in one step's entries of the event stream.
+
+        Raises `DeviceError` on an entry that names no neuron.
+        """
+        neurons, layers = events & ((1 << LAYER_AT) - 1), events >> LAYER_AT
+        spikes = []
+        for index, layer in enumerate(self.network.layers):
+            counts = np.bincount(neurons[layers == index], minlength=layer.outputs)
+            if len(counts) > layer.outputs:
+                raise DeviceError(f"a spike of neuron {len(counts) - 1} of layer {index}, which has {layer.outputs}")
+            spikes.append(counts)
+        if layers.size and layers.max() >= len(spikes):
+            raise DeviceError(f"a spike of layer {layers.max()} of {len(spikes)}")
+        return spikes
