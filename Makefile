@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+# make demo | test | check | clean. Every target sets up what it needs; PYTHON=python3.12 chooses the interpreter.
+PYTHON ?= python3
+PYTEST_WORKERS ?= 2
+BIN := .venv/bin
+export PYTHON
+
+.PHONY: help demo test check lint setup clean
+
+help:
+	@echo 'make demo   learn digits on the golden model and on the simulated hardware, compare them, write report.html'
+	@echo 'make test   ruff, mypy and all tests (what continuous integration runs)'
+	@echo 'make check  ruff, mypy and the fast tests: the loop while working'
+	@echo 'make clean  remove .venv, caches and build results'
+
+setup:
+	@sh tools/setup.sh
+
+demo: setup
+	@$(BIN)/trifactor demo $(DEMO)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	MYPYPATH=.venv/names $(BIN)/mypy -p trifactor
+
+test: lint
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal
+
+check: lint
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m 'not slow'
+
+clean:
+	rm -rf .venv build trifactor.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
