@@ -51,9 +51,9 @@ install_packages() {
     log=$(mktemp)
     # The package lists may be absent or old, so a failure is tried once more after an update.
     # shellcheck disable=SC2086
-    if ! DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y --no-install-recommends $1 >"$log" 2>&1; then
+    if ! $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $1 >"$log" 2>&1; then
         $as_root apt-get update >"$log" 2>&1 || true
-        DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y --no-install-recommends $1 >"$log" 2>&1 || {
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $1 >"$log" 2>&1 || {
             tail -n 5 "$log" >&2
             stop "apt-get could not install: $1" "run: sudo apt-get update && sudo apt-get install -y $1"
         }
