@@ -26,6 +26,7 @@ BASICS = (
     "sed",
     "tail",
     "touch",
+    "true",
     "tr",
     "uname",
 )
