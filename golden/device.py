@@ -47,7 +47,7 @@ class GoldenDevice:
     @property
     def state(self) -> DeviceState:
         """A copy of the state, to go on from later or elsewhere."""
-        weights = [layer.stored.cpu().numpy().copy() for layer in self._weights]
+        weights = [layer.stored.cpu().numpy().astype(np.int64) for layer in self._weights]
         return DeviceState(weights=weights, seed=self._seed, sample=self._sample)
 
     @property
@@ -70,12 +70,13 @@ class GoldenDevice:
         for index, weights in enumerate(state.weights):
             values = _integers(weights, f"weights of layer {index}")
             _check_range(values, self.array.weight.min, self.array.weight.max, f"weights of layer {index}")
-            stored = torch.tensor(values, device=self.torch_device)
+            stored = torch.tensor(values, dtype=torch.int32, device=self.torch_device)
             active = stored >> (self.array.weight_bits - self.array.synapse_bits)
             loaded.append(Weights(stored, active.to(self._params.containers[index])))
         self._weights = loaded
         self._seed = state.seed
         self._sample = state.sample
+        self._ahead = (state.sample, torch.empty(0, 0, 0))
         self._counters = zero_counters()
         self._signatures = np.zeros(3, np.int64)
 
@@ -104,7 +105,7 @@ class GoldenDevice:
             events = torch.as_tensor(values[start : start + size], device=self.torch_device)
             numbers = (torch.arange(len(events), device=self.torch_device) + self._sample) & WORD_MASK
             if learn:
-                noise = net.sample_noise(self._params.plan, self._seed, self._sample, events.shape[1])
+                noise = net.sample_noise(self._params.plan, self._keys(events.shape[1]))
                 run = net.learn(self._params, self._weights, events[0], known[start], noise)
                 histories = net.history_of(events[0], run)
                 numbers = numbers[0]
@@ -126,10 +127,19 @@ class GoldenDevice:
         The weights of `device(events, [label], learn=True)` at the least cost: nothing is checked, counted or signed.
         """
         values = torch.as_tensor(events, dtype=torch.int64, device=self.torch_device)
-        noise = net.sample_noise(self._params.plan, self._seed, self._sample, values.shape[0])
+        noise = net.sample_noise(self._params.plan, self._keys(values.shape[0]))
         run = net.learn(self._params, self._weights, values, label, noise)
         self._sample = (self._sample + 1) & WORD_MASK
         return int(predicted(run.readout))
+
+    def _keys(self, steps: int) -> Tensor:
+        """Noise keys of the next sample, hashed for `BATCH` samples at a time."""
+        first, known = self._ahead
+        if not (first <= self._sample < first + BATCH and known.shape[1] == steps):
+            numbers = torch.arange(self._sample, self._sample + BATCH, device=self.torch_device)
+            first, known = self._sample, net.use_keys(self._params.plan, self._seed, numbers, steps)
+            self._ahead = first, known
+        return known[self._sample - first]
 
     def _checked_inputs(self, inputs: IntArray) -> IntArray:
         """(B, T, inputs), in range."""

@@ -55,11 +55,10 @@ def pow2_round(value: Tensor, noise: Tensor) -> Tensor:
 
 
 @cache
-def signed_pow2_table(torch_device: str = "cpu") -> Tensor:
-    """`sign(v) * pow2_round(abs(v), n)` for v of -255 … 255 and n of 0 … 127, at `(v + 255) * 128 + n`."""
-    value = torch.arange(-FACTOR_MAX, FACTOR_MAX + 1).unsqueeze(1)
-    noise = torch.arange(1 << ROUND_BITS).unsqueeze(0)
-    return (value.sign() * pow2_round(value.abs(), noise)).flatten().to(torch_device)
+def pow2_table(torch_device: str = "cpu") -> Tensor:
+    """`pow2_round(v, n)` of every v of 0 … 255 and n of 0 … 127, at `v * 128 + n`."""
+    value = torch.arange(FACTOR_MAX + 1).unsqueeze(1)
+    return pow2_round(value, torch.arange(1 << ROUND_BITS)).flatten().to(torch_device)
 
 
 def popcount(value: Tensor) -> Tensor:

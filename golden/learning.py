@@ -11,14 +11,14 @@ from torch import Tensor
 from ..arch.array import ArrayConfig
 from ..arch.formats import FACTOR_MAX
 from ..arch.network import Network
-from .fixed import ROUND_BITS, saturate, signed_pow2_table, stochastic_shift
+from .fixed import ROUND_BITS, pow2_table, saturate, stochastic_shift
 from .noise import doubled, rotation, spread
 
 
 class LearningParams(NamedTuple):
     """Coefficients of one layer.
 
-    `pow2` is the table of `fixed.signed_pow2_table`, or None with exact products. `spread` and `rotation`, (outputs,),
+    `pow2` is the table of `fixed.pow2_table`, or None with exact products. `spread` and `rotation`, (outputs,),
     are each neuron's share of the synapse noise.
     """
 
@@ -37,7 +37,7 @@ class LearningParams(NamedTuple):
 class Weights(NamedTuple):
     """One layer's synapses, both of shape (inputs, outputs).
 
-    `stored` is int64. `active` holds `stored >> active_shift` in a float container, for there is no integer matmul on
+    `stored` is int32. `active` holds `stored >> active_shift` in a float container, for there is no integer matmul on
     every device: see `network.container`.
     """
 
@@ -54,7 +54,7 @@ class Rows(NamedTuple):
 
 
 class Update(NamedTuple):
-    """Synapses of one update: `noise`, whose low 32 bits are the synapse noise, and `raw`, the unsaturated weight."""
+    """Synapses of one update, row by row: the noise word as an int32 of the same bits, and the unsaturated weight."""
 
     noise: Tensor
     raw: Tensor
@@ -72,7 +72,7 @@ def learning_params(network: Network, array: ArrayConfig, layer: int, torch_devi
         rate_shift=own.rate_shift,
         weight_bits=array.weight_bits,
         active_shift=array.weight_bits - array.synapse_bits,
-        pow2=signed_pow2_table(torch_device) if array.products == "shift" else None,
+        pow2=pow2_table(torch_device) if array.products == "shift" else None,
         spread=doubled(spread(neurons)),
         rotation=rotation(neurons),
     )
@@ -85,13 +85,10 @@ def trace_step(params: LearningParams, state: Tensor, events: Tensor) -> tuple[T
 
 
 def rounded(params: LearningParams, factor: Tensor, noise: Tensor) -> Tensor:
-    """A factor of -255 … 255 as a product takes it.
-
-    `sign(factor) * pow2_round(abs(factor), noise)` with 7-bit `noise`; unchanged with exact products.
-    """
+    """0 … 255 as a product takes it: `pow2_round(factor, noise)` with 7-bit `noise`; unchanged with exact products."""
     if params.pow2 is None:
         return factor
-    index = torch.add(noise + (FACTOR_MAX << ROUND_BITS), factor, alpha=1 << ROUND_BITS)
+    index = torch.add(noise, factor, alpha=1 << ROUND_BITS)
     return params.pow2.index_select(0, index.flatten()).view_as(factor)
 
 
@@ -108,7 +105,7 @@ def modulate(
     It is 0 where psi is.
     """
     raw = stochastic_shift(delta.abs() * psi, noise, params.signal_shift)
-    return rounded(params, raw.clamp(max=FACTOR_MAX) * delta.sign(), round_noise), raw
+    return rounded(params, raw.clamp(max=FACTOR_MAX), round_noise) * delta.sign(), raw
 
 
 def update(params: LearningParams, weights: Weights, rows: Rows, factor: Tensor) -> Update:
@@ -120,18 +117,18 @@ def update(params: LearningParams, weights: Weights, rows: Rows, factor: Tensor)
         W = saturate(W - sign(G) * a)
     """
     row = rows.trace.nonzero()
-    columns = factor.nonzero().squeeze(1)
+    column = factor.nonzero().squeeze(1)
     # Few synapses move, so only they are gathered: by flat index, which is several times faster than rows and columns.
-    flat = torch.add(columns, row, alpha=factor.shape[0]).flatten()
+    flat = torch.add(column, row, alpha=factor.shape[0]).flatten()
     row = row.squeeze(1)
-    signed = factor.index_select(0, columns)
-    word = rows.words.index_select(0, row).unsqueeze(1) ^ params.spread.index_select(0, columns)
-    noise = word >> params.rotation.index_select(0, columns)
-    product = rows.pre.index_select(0, row).unsqueeze(1) * signed.abs()
+    signed = factor.index_select(0, column).to(torch.int32)
+    word = rows.words.index_select(0, row).unsqueeze(1) ^ params.spread.index_select(0, column)
+    noise = word.bitwise_right_shift_(params.rotation.index_select(0, column)).to(torch.int32)
+    product = rows.pre.index_select(0, row).to(torch.int32).unsqueeze(1) * signed.abs()
     amount = stochastic_shift(product, noise, params.rate_shift)
     stored = weights.stored.view(-1)
-    raw = torch.addcmul(stored.index_select(0, flat).view_as(amount), amount, signed.sign(), value=-1)
-    new = saturate(raw, params.weight_bits).view(-1)
+    raw = stored.index_select(0, flat) - (amount * signed.sign()).view(-1)
+    new = saturate(raw, params.weight_bits)
     stored.scatter_(0, flat, new)
     active = weights.active.view(-1)
     active.scatter_(0, flat, (new >> params.active_shift).to(active.dtype))

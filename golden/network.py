@@ -40,20 +40,21 @@ class NetworkParams(NamedTuple):
     learning: tuple[LearningParams, ...]
     readout: ReadoutParams
     containers: tuple[torch.dtype, ...]
+    graded: bool
     plan: NoisePlan
 
 
 class SampleNoise(NamedTuple):
-    """Noise of one sample, one entry of shape (T, n) per layer.
+    """Noise of one sample: per layer, then per step, a tensor of shape (n,).
 
     `trace` and `factor` are the 7 bits that round a row's trace and a neuron's factor, `signal` the neurons' words,
     `weight` the rows' doubled words.
     """
 
-    trace: list[Tensor]
-    factor: list[Tensor]
-    signal: list[Tensor]
-    weight: list[Tensor]
+    trace: list[tuple[Tensor, ...]]
+    factor: list[tuple[Tensor, ...]]
+    signal: list[tuple[Tensor, ...]]
+    weight: list[tuple[Tensor, ...]]
 
 
 class LayerHistory(NamedTuple):
@@ -94,6 +95,7 @@ def network_params(network: Network, array: ArrayConfig, torch_device: str = "cp
         learning=tuple(learning.learning_params(network, array, layer, torch_device) for layer in layers),
         readout=readout.readout_params(network, torch_device),
         containers=tuple(container(array, layer.inputs, layer.outputs) for layer in network.layers),
+        graded=array.event_bits > 1,
         plan=_noise_plan(network, torch_device),
     )
 
@@ -141,15 +143,17 @@ def learn(
         inputs = [x]
         outputs = []
         for layer in layers:
-            current = _current(inputs[layer], weights[layer])
+            read = _current if params.graded and layer == 0 else _current_of_spikes
+            current = read(inputs[layer], weights[layer])
             states[layer], out = neuron.step(params.neurons[layer], states[layer], current)
             outputs.append((states[layer], out))
             inputs.append(out.spikes)
 
         on = out.membrane if params.readout.on_membrane else current
         e = readout.error(params.readout, on, label)
-        factor = learning.rounded(params.learning[last], e, noise.factor[last][time])
-        factors = [(factor, e.abs())]
+        magnitude = e.abs()
+        factor = learning.rounded(params.learning[last], magnitude, noise.factor[last][time]) * e.sign()
+        factors = [(factor, magnitude)]
         for layer in range(last, 0, -1):
             below = layer - 1
             delta = (weights[layer].active @ factors[0][0].to(params.containers[layer])).to(torch.int64)
@@ -195,23 +199,38 @@ def history_of(events: Tensor, run: SampleRun) -> list[LayerHistory]:
     return histories
 
 
-def sample_noise(plan: NoisePlan, seed: int, sample: int, steps: int) -> SampleNoise:
-    """All noise words that a sample of `steps` steps needs to learn, hashed at once."""
-    keys = mix(step_keys(seed, torch.tensor(sample, device=plan.codes.device), steps).unsqueeze(1) ^ plan.codes)
+def use_keys(plan: NoisePlan, seed: int, samples: Tensor, steps: int) -> Tensor:
+    """Key of every use of noise: shape (*samples.shape, T, uses)."""
+    return mix(step_keys(seed, samples, steps).unsqueeze(-1) ^ plan.codes)
+
+
+def sample_noise(plan: NoisePlan, keys: Tensor) -> SampleNoise:
+    """All noise words that a sample needs to learn, hashed at once from its `use_keys` of shape (T, uses)."""
     words = mix(keys.index_select(1, plan.owner) ^ plan.place)
     layers = len(plan.sizes) // 3
-    by_layer = torch.split_with_sizes(words, plan.sizes, 1)
+
+    def by_layer(values: Tensor, use: int) -> list[tuple[Tensor, ...]]:
+        parts = torch.split_with_sizes(values, plan.sizes, 1)[use * layers : (use + 1) * layers]
+        return [part.unbind(0) for part in parts]
+
+    rounding = words >> (WORD_BITS - ROUND_BITS)
     return SampleNoise(
-        trace=[part >> (WORD_BITS - ROUND_BITS) for part in by_layer[:layers]],
-        factor=[part >> (WORD_BITS - ROUND_BITS) for part in by_layer[layers : 2 * layers]],
-        signal=list(by_layer[layers : 2 * layers]),
-        weight=[doubled(part) for part in by_layer[2 * layers :]],
+        trace=by_layer(rounding, 0),
+        factor=by_layer(rounding, 1),
+        signal=by_layer(words, 1),
+        weight=by_layer(doubled(words), 2),
     )
 
 
 def _current(events: Tensor, weights: Weights) -> Tensor:
     """I of one step or of many: `sum_j w_ij x_j`."""
     return (events.to(weights.active.dtype) @ weights.active).to(torch.int64)
+
+
+def _current_of_spikes(spikes: Tensor, weights: Weights) -> Tensor:
+    """I of one step whose events all have the value 1: few, so only their rows are read."""
+    rows = spikes.nonzero().squeeze(1)
+    return weights.active.index_select(0, rows).sum(0).to(torch.int64)
 
 
 def _noise_plan(network: Network, torch_device: str) -> NoisePlan:

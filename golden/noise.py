@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -12,9 +14,10 @@ LAYER_STRIDE = 8
 """A key's code is `LAYER_STRIDE * layer + domain`."""
 
 
-def _wrapped(constant: int) -> int:
-    """The signed 32-bit integer of the same bits."""
-    return constant - (1 << WORD_BITS) if constant >> (WORD_BITS - 1) else constant
+@cache
+def _constants(device: torch.device) -> list[Tensor]:
+    """Each step's constant as the int32 of the same bits. Tensors, for each number in an operation is made one anew."""
+    return [torch.tensor(step[1], device=device).to(torch.int32) for step in MIX_STEPS]
 
 
 def mix(value: Tensor) -> Tensor:
@@ -25,14 +28,12 @@ def mix(value: Tensor) -> Tensor:
     """
     # int32 wraps as the hash does and is half as wide as int64.
     a = value.to(torch.int32)
-    for operation, constant, combine, amount in MIX_STEPS:
+    for (operation, _, combine, amount), constant in zip(MIX_STEPS, _constants(a.device), strict=True):
         if (operation, combine) == ("add", "add_shl"):
             # (a + c) + (a << n) is one multiply-add: c + a * (1 + 2**n).
-            a = torch.add(
-                torch.tensor(_wrapped(constant), dtype=torch.int32, device=a.device), a, alpha=1 + (1 << amount)
-            )
+            a = torch.add(constant, a, alpha=1 + (1 << amount))
             continue
-        left = a + _wrapped(constant) if operation == "add" else a ^ _wrapped(constant)
+        left = a + constant if operation == "add" else a ^ constant
         # The right shift is arithmetic: mask off its copies of the sign.
         right = a << amount if combine == "xor_shl" else (a >> amount).bitwise_and_(WORD_MASK >> amount)
         a = left.bitwise_xor_(right)

@@ -57,7 +57,7 @@ def test_wrong_data_is_refused() -> None:
         encode.graded(np.array([1]), 9, 2)
     with pytest.raises(ConfigurationError, match="belong together"):
         encode.bernoulli(np.zeros((2, 4), np.uint8), 0, [1, 2, 3], 2)
-    with pytest.raises(ConfigurationError, match="one channel per time"):
+    with pytest.raises(ConfigurationError, match="2 channels"):
         encode.binned(np.array([1]), np.array([1, 2]), duration=5, steps=1, inputs=4)
     with pytest.raises(ConfigurationError, match="leave 0 to 3"):
         encode.binned(np.array([1]), np.array([4]), duration=5, steps=1, inputs=4)
