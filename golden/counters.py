@@ -93,8 +93,8 @@ def step_signatures(histories: Sequence[LayerHistory], array: ArrayConfig, seed:
 
 
 def _weight_terms(noise: Tensor, raw: Tensor, array: ArrayConfig) -> Tensor:
-    new = saturate(raw, array.weight_bits).to(torch.int64) & ((1 << array.weight_bits) - 1)
-    return digest((noise.to(torch.int64).flatten() & WORD_MASK) ^ new)
+    new = saturate(raw, array.weight_bits).long() & ((1 << array.weight_bits) - 1)
+    return digest((noise.long().flatten() & WORD_MASK) ^ new)
 
 
 def _words(keys: Tensor, layer: int, domain: Domain, size: int) -> Tensor:

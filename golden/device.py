@@ -106,8 +106,8 @@ class GoldenDevice:
             numbers = (torch.arange(len(events), device=self.torch_device) + self._sample) & WORD_MASK
             if learn:
                 noise = net.sample_noise(self._params.plan, self._keys(events.shape[1]))
-                run = net.learn(self._params, self._weights, events[0], known[start], noise)
-                histories = net.history_of(events[0], run)
+                steps = net.learn(self._params, self._weights, events[0], known[start], noise)
+                histories = net.history_of(events[0], list(steps))
                 numbers = numbers[0]
             else:
                 histories = net.forward(self._params, self._weights, events)
@@ -128,9 +128,10 @@ class GoldenDevice:
         """
         values = torch.as_tensor(events, dtype=torch.int64, device=self.torch_device)
         noise = net.sample_noise(self._params.plan, self._keys(values.shape[0]))
-        run = net.learn(self._params, self._weights, values, label, noise)
+        for step in net.learn(self._params, self._weights, values, label, noise):
+            readout, _ = step.outputs[-1]
         self._sample = (self._sample + 1) & WORD_MASK
-        return int(predicted(run.readout))
+        return int(predicted(readout))
 
     def _keys(self, steps: int) -> Tensor:
         """Noise keys of the next sample, hashed for `BATCH` samples at a time."""

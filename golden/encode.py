@@ -11,7 +11,7 @@ import torch
 
 from ..arch.device import IntArray
 from ..arch.errors import ConfigurationError
-from ..arch.noise import Domain
+from ..arch.noise import WORD_BITS, Domain
 from .noise import domain_keys, mix, step_keys
 
 INTENSITY_BITS = 8
@@ -33,9 +33,14 @@ def bernoulli(images: npt.NDArray[Any], seed: int, samples: npt.ArrayLike, steps
             f"images of shape {tuple(intensity.shape)} and {numbers.numel()} sample numbers do not belong together",
             "give one sample number per image",
         )
-    keys = domain_keys(step_keys(seed, numbers, steps), 0, Domain.ENCODE)
-    noise = mix(keys.unsqueeze(-1) ^ torch.arange(intensity.shape[-1])) >> (32 - INTENSITY_BITS)
-    return (noise < intensity.unsqueeze(-2)).to(torch.int64).numpy()
+    keys = domain_keys(step_keys(seed, numbers, steps), 0, Domain.ENCODE).view(-1, steps)
+    flat = intensity.view(-1, intensity.shape[-1])
+    # Most pixels of most images are black: only the others are hashed.
+    image, pixel = flat.nonzero(as_tuple=True)
+    noise = mix(keys[image] ^ pixel.unsqueeze(1)) >> (WORD_BITS - INTENSITY_BITS)
+    events = torch.zeros(len(flat), steps, flat.shape[1], dtype=torch.int64)
+    events[image, :, pixel] = (noise < flat[image, pixel].unsqueeze(1)).long()
+    return events.view(*numbers.shape, steps, -1).numpy()
 
 
 def graded(images: npt.NDArray[Any], bits: int, steps: int) -> IntArray:

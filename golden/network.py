@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -117,28 +117,23 @@ def forward(params: NetworkParams, weights: Sequence[Weights], events: Tensor) -
     return histories
 
 
-class SampleRun(NamedTuple):
-    """One learned sample, step by step; `readout` is the readout's membrane after the last."""
+class LearningStep(NamedTuple):
+    """What one step did, per layer: `(v, output)`, `(p, unsaturated p)`, `(G, its magnitude unclamped)`, the update."""
 
-    readout: Tensor
-    outputs: list[list[tuple[Tensor, NeuronOutput]]]
-    traces: list[list[tuple[Tensor, Tensor]]]
-    factors: list[list[tuple[Tensor, Tensor]]]
-    updates: list[list[Update]]
+    outputs: list[tuple[Tensor, NeuronOutput]]
+    traces: list[tuple[Tensor, Tensor]]
+    factors: list[tuple[Tensor, Tensor]]
+    updates: list[Update]
 
 
 def learn(
     params: NetworkParams, weights: Sequence[Weights], events: Tensor, label: int, noise: SampleNoise
-) -> SampleRun:
-    """Learn one sample: `events` of shape (T, inputs), int64. `weights` move in place at every step.
-
-    Lists of the result are per step, then per layer: `(v, output)`, `(p, unsaturated p)`, `(G, unclamped magnitude)`.
-    """
+) -> Iterator[LearningStep]:
+    """Learn one sample, step by step: `events` of shape (T, inputs), int64. `weights` move in place at every step."""
     layers = range(len(weights))
     last = len(weights) - 1
     states = [torch.zeros(layer.stored.shape[1], dtype=torch.int64, device=events.device) for layer in weights]
     traces = [torch.zeros(layer.stored.shape[0], dtype=torch.int64, device=events.device) for layer in weights]
-    run = SampleRun(states[last], [], [], [], [])
     for time, x in enumerate(events.unbind(0)):
         inputs = [x]
         outputs = []
@@ -156,7 +151,7 @@ def learn(
         factors = [(factor, magnitude)]
         for layer in range(last, 0, -1):
             below = layer - 1
-            delta = (weights[layer].active @ factors[0][0].to(params.containers[layer])).to(torch.int64)
+            delta = (weights[layer].active @ factors[0][0].to(params.containers[layer])).long()
             signal = (noise.signal[below][time], noise.factor[below][time])
             factors.insert(0, learning.modulate(params.learning[below], delta, outputs[below][1].psi, *signal))
 
@@ -169,18 +164,14 @@ def learn(
             pre = learning.rounded(own, traces[layer], noise.trace[layer][time])
             rows = Rows(traces[layer], pre, noise.weight[layer][time])
             updates.append(learning.update(own, weights[layer], rows, factors[layer][0]))
-        run.outputs.append(outputs)
-        run.traces.append(moved)
-        run.factors.append(factors)
-        run.updates.append(updates)
-    return run._replace(readout=states[last])
+        yield LearningStep(outputs, moved, factors, updates)
 
 
-def history_of(events: Tensor, run: SampleRun) -> list[LayerHistory]:
-    """The run stacked: one `LayerHistory` of shape (T, n) per layer."""
+def history_of(events: Tensor, steps: Sequence[LearningStep]) -> list[LayerHistory]:
+    """All steps of a sample stacked: one `LayerHistory` of shape (T, n) per layer."""
     histories = []
-    for layer in range(len(run.updates[0])):
-        outputs = [step[layer] for step in run.outputs]
+    for layer in range(len(steps[0].updates)):
+        outputs = [step.outputs[layer] for step in steps]
         spikes = torch.stack([out.spikes for _, out in outputs])
         history = LayerHistory(
             events=events,
@@ -188,11 +179,11 @@ def history_of(events: Tensor, run: SampleRun) -> list[LayerHistory]:
             after=torch.stack([after for after, _ in outputs]),
             spikes=spikes,
             psi=torch.stack([out.psi for _, out in outputs]),
-            trace=torch.stack([step[layer][0] for step in run.traces]),
-            trace_raw=torch.stack([step[layer][1] for step in run.traces]),
-            factor=torch.stack([step[layer][0] for step in run.factors]),
-            signal_raw=torch.stack([step[layer][1] for step in run.factors]),
-            updates=[step[layer] for step in run.updates],
+            trace=torch.stack([step.traces[layer][0] for step in steps]),
+            trace_raw=torch.stack([step.traces[layer][1] for step in steps]),
+            factor=torch.stack([step.factors[layer][0] for step in steps]),
+            signal_raw=torch.stack([step.factors[layer][1] for step in steps]),
+            updates=[step.updates[layer] for step in steps],
         )
         histories.append(history)
         events = spikes
@@ -224,13 +215,13 @@ def sample_noise(plan: NoisePlan, keys: Tensor) -> SampleNoise:
 
 def _current(events: Tensor, weights: Weights) -> Tensor:
     """I of one step or of many: `sum_j w_ij x_j`."""
-    return (events.to(weights.active.dtype) @ weights.active).to(torch.int64)
+    return (events.to(weights.active.dtype) @ weights.active).long()
 
 
 def _current_of_spikes(spikes: Tensor, weights: Weights) -> Tensor:
     """I of one step whose events all have the value 1: few, so only their rows are read."""
     rows = spikes.nonzero().squeeze(1)
-    return weights.active.index_select(0, rows).sum(0).to(torch.int64)
+    return weights.active.index_select(0, rows).sum(0).long()
 
 
 def _noise_plan(network: Network, torch_device: str) -> NoisePlan:

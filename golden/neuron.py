@@ -75,4 +75,4 @@ def step(params: NeuronParams, state: Tensor, current: Tensor) -> tuple[Tensor, 
         after = membrane
     index = (above.abs() >> params.surrogate_shift).clamp_(max=SURROGATE_ENTRIES)
     psi = params.surrogate.index_select(0, index.flatten()).view_as(index)
-    return after, NeuronOutput(raw, membrane, fired.to(torch.int64), psi)
+    return after, NeuronOutput(raw, membrane, fired.long(), psi)

@@ -17,7 +17,7 @@ LAYER_STRIDE = 8
 @cache
 def _constants(device: torch.device) -> list[Tensor]:
     """Each step's constant as the int32 of the same bits. Tensors, for each number in an operation is made one anew."""
-    return [torch.tensor(step[1], device=device).to(torch.int32) for step in MIX_STEPS]
+    return [torch.tensor(step[1], device=device).int() for step in MIX_STEPS]
 
 
 def mix(value: Tensor) -> Tensor:
@@ -27,7 +27,7 @@ def mix(value: Tensor) -> Tensor:
     ['0x6b4ed927', '0xb48681b6']
     """
     # int32 wraps as the hash does and is half as wide as int64.
-    a = value.to(torch.int32)
+    a = value.int()
     for (operation, _, combine, amount), constant in zip(MIX_STEPS, _constants(a.device), strict=True):
         if (operation, combine) == ("add", "add_shl"):
             # (a + c) + (a << n) is one multiply-add: c + a * (1 + 2**n).
@@ -37,7 +37,7 @@ def mix(value: Tensor) -> Tensor:
         # The right shift is arithmetic: mask off its copies of the sign.
         right = a << amount if combine == "xor_shl" else (a >> amount).bitwise_and_(WORD_MASK >> amount)
         a = left.bitwise_xor_(right)
-    return a.to(torch.int64).bitwise_and_(WORD_MASK)
+    return a.long().bitwise_and_(WORD_MASK)
 
 
 def step_keys(seed: int, samples: Tensor, steps: int) -> Tensor:
