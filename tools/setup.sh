@@ -83,8 +83,13 @@ import urllib.request
 urllib.request.urlopen("https://download.pytorch.org/whl/cpu/torch/", timeout=5).read(1)
 EOF
 then set -- --extra-index-url https://download.pytorch.org/whl/cpu; fi
-$venv/bin/python -m pip install -qq --disable-pip-version-check "$@" -c constraints.txt -e '.[dev]' ||
-    stop "pip could not install the packages of constraints.txt" "check the network and the free space, then run the same command again"
+install() {
+    $venv/bin/python -m pip install -qq --disable-pip-version-check "$@" -c constraints.txt ||
+        stop "pip could not install the packages of constraints.txt" "check network and free space, then try again"
+}
+# setuptools first, at its own pinned version: without build isolation nothing unpinned comes in by the back door.
+install pip setuptools
+install "$@" --no-build-isolation -e '.[dev]'
 # mypy wants the package's name on disk, and this folder may have any name.
 mkdir -p $venv/names
 ln -sfn "$(pwd)" $venv/names/trifactor

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`trifactor learn`: train a network one sample at a time, resumable to the same bits."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..arch.device import Device as AnyDevice
+from ..arch.device import DeviceState
+from ..arch.errors import ConfigurationError
+from ..arch.network import Network
+from ..arch.rules import rule_named
+from .config import DATASETS, DEVICES, check_choice, load_config, overridden, parse_sizes
+from .devices import make_device
+from .options import ConfigFile, DataDir, Device, Json, Seed, Verbose
+from .output import Interrupted, Output, percent, thousands
+from .plan import Plan, new_plan, resumed_plan
+from .training import learn_on
+from .utilisation import utilisation
+
+if TYPE_CHECKING:
+    from ..golden.checkpoint import Model
+    from ..golden.train import History, Progress
+
+CHECKPOINT_EVERY = 2000
+
+
+def learn(
+    dataset: Annotated[str | None, typer.Option(help="digits, mnist or nmnist.", show_default="digits")] = None,
+    data_dir: DataDir = None,
+    layers: Annotated[
+        str | None, typer.Option(help="Widths from the input to the readout.", metavar="784-256-10")
+    ] = None,
+    rule: Annotated[str | None, typer.Option(help="Learning rule: ottt or sltt.", show_default="ottt")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Times through the training samples.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Training samples per epoch.", show_default="all")] = None,
+    seed: Seed = None,
+    out: Annotated[Path, typer.Option(help="Model file; also the checkpoint.")] = Path("model.npz"),
+    steps: Annotated[int | None, typer.Option(min=1, max=1024, help="Time steps per sample.")] = None,
+    rate: Annotated[int | None, typer.Option(min=0, max=24, help="The learning rate is 2**-rate.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
+    config: ConfigFile = None,
+    device: Device = "golden",
+    checkpoint_every: Annotated[
+        int | None, typer.Option(min=1, help="Samples between checkpoints.", show_default=str(CHECKPOINT_EVERY))
+    ] = None,
+    json_output: Json = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Train a network by a three-factor rule in fixed point, one sample at a time. Ctrl-C keeps what was learned."""
+    output = Output(as_json=json_output, verbosity=verbose)
+    check_choice(device, DEVICES, "device")
+    if dataset is not None:
+        check_choice(dataset, DATASETS, "data set")
+    if rule is not None:
+        rule_named(rule)
+    if layers is not None:
+        parse_sizes(layers)
+    loaded = load_config(config)
+    given = {
+        "dataset": dataset, "layers": layers, "rule": rule, "epochs": epochs, "limit": limit, "seed": seed,
+        "steps": steps, "rate": rate, "checkpoint_every": checkpoint_every,
+    }  # fmt: skip
+    check_output(out)
+    settings = overridden(loaded.learn, given)
+    plan = resumed_plan(out, loaded, settings, data_dir) if resume else new_plan(loaded, settings, data_dir)
+    if not resume:
+        _keep_unfinished(output, out)
+    _announce(output, plan, device)
+    try:
+        model, history = train(output, plan, device, out, settings.checkpoint_every or CHECKPOINT_EVERY)
+    except KeyboardInterrupt:
+        again = f"trifactor learn --resume --out {out}" + (f" --data-dir {data_dir}" if data_dir else "")
+        raise Interrupted("interrupted; what was learned is saved", f"go on with: {again}") from None
+    _show(output, model, history, device, out)
+
+
+def train(output: Output, plan: Plan, device: str, out: Path, every: int) -> tuple[Model, History]:
+    """Do all that is left of the plan's training on the device called `device`; checkpoints go to `out`."""
+    from ..golden.checkpoint import save_model
+
+    training = plan.model.training
+    if training is None:
+        raise ConfigurationError("the model holds no training")
+    save_model(out, plan.model)
+    with output.progress("learn", training.epochs * training.samples) as update:
+
+        def progress(at: Progress) -> None:
+            note = None if at.accuracy is None else f"epoch {at.epoch + 1}: {percent(at.accuracy)} on unseen samples"
+            update(at.epoch * at.samples + at.done, note=note, say=note is not None)
+
+        if device != "golden":
+            make = _reusing(device, plan)
+            return learn_on(make, plan.model, plan.dataset, progress=progress, checkpoint=out, checkpoint_every=every)
+        from ..golden.checkpoint import load_model
+        from ..golden.device import GoldenDevice
+        from ..golden.train import learn as golden_learn
+
+        golden = GoldenDevice(plan.model.array, plan.model.network, plan.model.state)
+        history = golden_learn(
+            golden,
+            plan.dataset,
+            coding=plan.model.coding,
+            epochs=training.epochs,
+            fall=training.fall,
+            rule=plan.model.rule,
+            progress=progress,
+            checkpoint=out,
+            checkpoint_every=every,
+            resume=True,
+        )
+        return replace(load_model(out), state=golden.state), history
+
+
+def check_output(path: Path) -> None:
+    """Refuse a file that could not be written, before hours of work and not after."""
+    folder = path.parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        reason = "is a folder" if path.is_dir() else f"{folder} is not a folder that can be written"
+        raise ConfigurationError(f"{path}: {reason}", "name a file in a folder that exists")
+
+
+def _reusing(name: str, plan: Plan) -> Any:
+    """Makes devices for `learn_on`; a simulated array is built and started once, and configured anew for each epoch."""
+    kept: list[Any] = []
+
+    def make(network: Network, state: DeviceState) -> AnyDevice:
+        if not kept:
+            kept.append(make_device(name, plan.model.array, network, state))
+        else:
+            kept[0].configure(network, state)
+        device: AnyDevice = kept[0]
+        return device
+
+    return make
+
+
+def _keep_unfinished(output: Output, out: Path) -> None:
+    """A training that was interrupted is not overwritten, only set aside."""
+    from ..golden.checkpoint import load_model
+
+    if not out.exists():
+        return
+    try:
+        training = load_model(out).training
+    except ConfigurationError:
+        raise ConfigurationError(f"{out}: exists and is not a model", "choose another name for --out") from None
+    if training is not None and training.epoch < training.epochs and (training.epoch or training.position):
+        aside = out.with_name(f"{out.name}.unfinished")
+        out.replace(aside)
+        output.note(f"{out} held an unfinished training: it is now {aside} (--resume would have gone on)")
+
+
+def _announce(output: Output, plan: Plan, device: str) -> None:
+    model = plan.model
+    training = model.training
+    if training is None:
+        return
+    sizes = "-".join(map(str, model.network.sizes))
+    output.note(
+        f"{model.dataset}, {sizes}, {model.rule}, {model.coding.steps} steps, seed {model.state.seed}, "
+        f"{training.epochs} epochs of {thousands(training.samples)} samples, on {device}"
+    )
+    if training.epoch or training.position:
+        output.note(f"going on after epoch {training.epoch}, sample {training.position} of the next")
+    output.note(f"array: {model.array}", level=1)
+
+
+def _show(output: Output, model: Model, history: History, device: str, out: Path) -> None:
+    accuracy = history.accuracies[-1]
+    rows = [
+        ("accuracy on unseen samples", percent(accuracy, 2)),
+        ("samples per second", thousands(history.samples_per_second, 1)),
+        (f"weight updates per sample (of {history.counted})", _per_sample(history, "weight_updates")),
+        (f"spikes per sample (of {history.counted})", _per_sample(history, "spikes")),
+    ]
+    result: dict[str, Any] = {
+        "test_accuracy": accuracy,
+        "samples_per_second": history.samples_per_second,
+        "counters": history.counters,
+        "counted_samples": history.counted,
+        "accuracies": history.accuracies,
+        "samples": history.samples,
+        "seconds": history.seconds,
+        "dataset": model.dataset,
+        "layers": list(model.network.sizes),
+        "rule": model.rule,
+        "steps": model.coding.steps,
+        "seed": model.state.seed,
+        "device": device,
+        "model": str(out),
+    }
+    if history.counters.get("cycles"):
+        result["utilisation"] = utilisation(history.counters)
+        rows.append(("cycles busy", percent(result["utilisation"])))
+    output.table(f"learned {'-'.join(map(str, model.network.sizes))} by {model.rule}", ("", "value"), rows)
+    output.line(f"model written to {out}")
+    output.result(result)
+
+
+def _per_sample(history: History, name: str) -> str:
+    return thousands(history.counters.get(name, 0) / max(1, history.counted), 1)

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Command-line options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SEED_MAX = (1 << 32) - 1
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout; everything else goes to stderr.")]
+Verbose = Annotated[
+    int, typer.Option("--verbose", "-v", count=True, help="Say more; -vv also shows tracebacks.", show_default=False)
+]
+DataDir = Annotated[Path | None, typer.Option(help="Folder of MNIST/raw or NMNIST; else $TRIFACTOR_DATA.")]
+Seed = Annotated[int | None, typer.Option(min=0, max=SEED_MAX, help="Seed of every random bit.", show_default="1")]
+Device = Annotated[str, typer.Option(help="Where it runs: golden, verilator or icarus.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with [array] and [learn] tables.")]

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of a run, each drawn on given matplotlib axes: raster, membranes, weights, accuracy, utilisation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+else:
+    Axes = Any
+
+Integers = npt.NDArray[np.integer[Any]]
+
+INK = "#1b1f24"
+MUTED = "#667085"
+GRID = "#e4e7ec"
+BLUE = "#2f6bdb"
+ORANGE = "#d9730d"
+GREEN = "#1f9d6b"
+SOFT = "#b9cdf5"
+"""Every colour of these pictures: a page may replace them to follow its reader's light or dark theme."""
+
+TRACES = (BLUE, ORANGE, GREEN, MUTED, SOFT)
+
+STYLE: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+}
+"""rcParams that these pictures are made for: `with matplotlib.rc_context(STYLE): ...`."""
+
+
+def accuracy(ax: Axes, curve: Sequence[tuple[int, float]], references: Mapping[str, float] | None = None) -> None:
+    """Test accuracy (shares of 1) over samples learned; `references` are final values of other models, as lines."""
+    samples, values = zip(*curve, strict=True)
+    ax.plot(samples, [100 * value for value in values], color=BLUE, linewidth=1.8, marker="o", markersize=3.5)
+    marks = sorted((references or {}).items(), key=lambda item: item[1])
+    for index, (name, value) in enumerate(marks):
+        ax.axhline(
+            100 * value, color=(ORANGE, GREEN, MUTED)[index % 3], linewidth=1.1, linestyle=(0, (5, 3)), label=name
+        )
+    ax.set(xlabel="samples learned", ylabel="accuracy on unseen samples, %")
+    ax.set_xlim(left=0)
+    ax.set_ylim(min(90.0, 100 * min(values) - 2), 100)
+    ax.grid(axis="y")
+    if marks:
+        ax.legend(loc="lower right")
+
+
+def raster(ax: Axes, spikes: Integers, *, starts: Sequence[int] = (), color: str = BLUE, label: str = "neuron") -> None:
+    """Spikes of shape (steps, neurons), time to the right; larger values are larger marks.
+
+    `starts` are the first steps of samples: a faint line goes before each.
+    """
+    steps, neurons = np.nonzero(spikes)
+    most = max(1, int(spikes.max(initial=0)))
+    room = max(1.0, 230.0 / max(1, spikes.shape[1]))
+    sizes = room * 2.0 * spikes[steps, neurons] / most
+    ax.scatter(steps, neurons, s=sizes, c=color, marker="s", linewidths=0)
+    _samples(ax, starts)
+    ax.set(ylabel=label, xlim=(-0.5, len(spikes) - 0.5), ylim=(-1, spikes.shape[1]))
+
+
+def membranes(
+    ax: Axes, potentials: Integers, spikes: Integers, threshold: int, *, starts: Sequence[int] = (), most: int = 4
+) -> None:
+    """Membranes after reset, (steps, neurons), of the `most` neurons that spike most, with threshold and spikes."""
+    busiest = np.argsort(-spikes.sum(axis=0), kind="stable")[:most]
+    steps = np.arange(len(potentials))
+    for neuron, color in zip(sorted(busiest), TRACES, strict=False):
+        trace = potentials[:, neuron]
+        ax.plot(steps, trace, color=color, linewidth=1.4, label=f"neuron {neuron}")
+        fired = steps[spikes[:, neuron] > 0]
+        ax.scatter(fired, np.full(len(fired), threshold), s=22, c=color, marker="^", linewidths=0, zorder=3)
+    ax.axhline(threshold, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
+    ax.annotate(
+        f"threshold {threshold}", (0.0, threshold), xytext=(0, 7), textcoords="offset points", color=MUTED, size=9
+    )
+    _samples(ax, starts)
+    ax.set(ylabel="membrane", xlim=(-0.5, len(potentials) - 0.5))
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def weights(ax: Axes, before: Integers, after: Integers, bits: int) -> None:
+    """Histogram of stored weights before and after learning, over the range that both use."""
+    low = min(int(before.min()), int(after.min()))
+    high = max(int(before.max()), int(after.max()))
+    edges = np.linspace(low, high + 1, min(65, high - low + 2)).tolist()
+    ax.hist(before.ravel(), bins=edges, color=SOFT, label="before")
+    ax.hist(after.ravel(), bins=edges, histtype="step", color=BLUE, linewidth=1.6, label="after")
+    ax.set(xlabel=f"stored weight ({bits} bit)", ylabel="synapses")
+    ax.grid(axis="y")
+    ax.set_axisbelow(True)
+    ax.legend(loc="upper right")
+
+
+def utilisation(ax: Axes, phases: Mapping[str, tuple[int, int]]) -> None:
+    """One bar per phase, as long as its share of all cycles, its busy part filled: `{name: (busy, cycles)}`."""
+    total = max(1, sum(cycles for _, cycles in phases.values()))
+    names = list(phases)
+    places = np.arange(len(names))[::-1]
+    for place, (busy, cycles) in zip(places, phases.values(), strict=True):
+        share, filled = 100 * cycles / total, 100 * busy / total
+        ax.barh(place, share, height=0.56, color=SOFT)
+        ax.barh(place, filled, height=0.56, color=BLUE)
+        text = f"{100 * busy / cycles:.0f} % busy of {cycles:,} cycles".replace(",", " ") if cycles else "not used"
+        ax.annotate(text, (share, place), xytext=(6, 0), textcoords="offset points", va="center", color=MUTED, size=9)
+    ax.set_yticks(places, names)
+    ax.tick_params(axis="y", length=0)
+    longest = max((100 * cycles / total for _, cycles in phases.values()), default=0.0)
+    ax.set(xlabel="share of all cycles, %", xlim=(0, max(10.0, longest * 1.45)))
+
+
+def _samples(ax: Axes, starts: Sequence[int]) -> None:
+    for start in starts:
+        if start:
+            ax.axvline(start - 0.5, color=GRID, linewidth=1.0, zorder=0)

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`trifactor verify`: the simulated hardware against the golden model, bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import numpy as np
+import typer
+
+from ..arch.errors import ConfigurationError, MismatchError
+from .config import DATASETS, SIMULATORS, check_choice
+from .options import DataDir, Json, Seed, Verbose
+from .output import Output, Update, thousands
+
+if TYPE_CHECKING:
+    from ..cosim.compare import Mismatch
+    from ..cosim.simulators import Simulator
+    from ..cosim.verify import VerifyResult
+
+RANDOM = 20
+SAMPLES = 10
+
+
+def verify(
+    sim: Annotated[str, typer.Option(help="verilator or icarus.")] = "verilator",
+    random: Annotated[
+        int | None,
+        typer.Option(min=1, help="Random arrays, networks and data.", show_default=f"{RANDOM} without --model"),
+    ] = None,
+    seed: Seed = None,
+    model: Annotated[Path | None, typer.Option(help="Go on learning from this model, on a data set.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Data set.", show_default="the model's")] = None,
+    data_dir: DataDir = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Training samples of it.", show_default=str(SAMPLES))] = None,
+    waves: Annotated[Path | None, typer.Option(help="Folder for a waveform of the first mismatch.")] = None,
+    json_output: Json = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Compare every state of the simulated hardware with the golden model, learning on. Exit code 1 on a mismatch."""
+    output = Output(as_json=json_output, verbosity=verbose)
+    simulator = cast("Simulator", check_choice(sim, SIMULATORS, "simulator"))
+    if model is None and any(value is not None for value in (dataset, data_dir, limit)):
+        raise ConfigurationError("--dataset, --data-dir and --limit belong to --model", "add --model FILE")
+    if waves is not None:
+        waves.mkdir(parents=True, exist_ok=True)
+    results = []
+    if model is not None:
+        results.append(_samples(output, simulator, model, dataset, data_dir, limit or SAMPLES, waves))
+    if random is not None or model is None:
+        results.append(_random(output, simulator, random or RANDOM, 1 if seed is None else seed, waves))
+    _show(output, sim, results)
+
+
+def result_of(results: list[VerifyResult]) -> dict[str, Any]:
+    """Configurations, words compared and mismatched, and the first mismatch, over all results."""
+    first = next((result.first_mismatch for result in results if result.first_mismatch), None)
+    return {
+        "configurations": sum(result.configurations for result in results),
+        "samples": sum(result.samples for result in results),
+        "compared": sum(result.compared for result in results),
+        "mismatched": sum(result.mismatched for result in results),
+        "first_mismatch": None if first is None else {**asdict(first), "text": str(first)},
+    }
+
+
+class _Stopped(Exception):
+    """Ends a run at its first mismatch."""
+
+    def __init__(self, result: VerifyResult) -> None:
+        super().__init__()
+        self.result = result
+
+
+def _random(output: Output, sim: Simulator, count: int, seed: int, waves: Path | None) -> VerifyResult:
+    from ..cosim.verify import verify_random
+
+    def progress(result: VerifyResult) -> None:
+        update(result.configurations, note=f"{thousands(result.compared)} words compared")
+        if not result.ok:
+            raise _Stopped(result)
+
+    with output.progress(f"verify, {sim}", count) as update:
+        update(0)
+        try:
+            result = verify_random(sim, count, seed, progress)
+        except _Stopped as stopped:
+            result = stopped.result
+    found = result.first_mismatch
+    if found is None:
+        result.require_activity()
+    elif waves is not None and found.configuration is not None:
+        file = waves / f"seed-{seed}-configuration-{found.configuration}"
+        verify_random(sim, 1, seed, first=found.configuration, waves=file)
+        output.note(f"waveform of the mismatch: {_written(file)}")
+    return result
+
+
+def _samples(
+    output: Output, sim: Simulator, path: Path, name: str | None, data_dir: Path | None, limit: int, waves: Path | None
+) -> VerifyResult:
+    from ..cosim.verify import verify_samples
+    from ..golden.checkpoint import load_model
+    from ..golden.data import load
+
+    model = load_model(path)
+    dataset = load(check_choice(name or model.dataset, DATASETS, "data set"), data_dir, limit, steps=model.coding.steps)
+    if dataset.inputs != model.network.inputs or dataset.classes > model.network.outputs:
+        raise ConfigurationError(
+            f"{path}: takes {model.network.inputs} inputs, {dataset.name} has {dataset.inputs}",
+            f"it was trained on {model.dataset}",
+        )
+    numbers = (model.state.sample + np.arange(len(dataset.train_labels))) & 0xFFFFFFFF
+    inputs = model.coding.encode(dataset.train_inputs, model.state.seed, numbers)
+    array = model.array.model_copy(update={"signatures": True})
+    with output.progress(f"verify, {sim}", len(inputs)) as update:
+        update(0)
+        result = verify_samples(
+            sim, array, model.network, model.state, inputs, dataset.train_labels, progress=_report(update)
+        )
+    found = result.first_mismatch
+    if found is None:
+        result.require_activity()
+    elif waves is not None and found.sample is not None:
+        from ..cosim.device import RtlDevice
+        from ..golden.device import GoldenDevice
+
+        golden = GoldenDevice(array, model.network, model.state)
+        before, at = slice(0, found.sample), slice(found.sample, found.sample + 1)
+        if found.sample:
+            golden(inputs[before], dataset.train_labels[before], learn=True)
+        file = waves / f"{path.stem}-sample-{found.sample}"
+        with RtlDevice(array, model.network, golden.state, sim=sim, waves=file) as device:
+            device(inputs[at], dataset.train_labels[at], learn=True)
+        output.note(f"waveform of the sample with the mismatch: {_written(file)}")
+    return result
+
+
+def _report(update: Update) -> Any:
+    def progress(result: VerifyResult) -> None:
+        update(result.samples, note=f"{thousands(result.compared)} words compared")
+
+    return progress
+
+
+def _written(file: Path) -> str:
+    """The waveform's name: the simulator decides its suffix."""
+    return ", ".join(sorted(str(path) for path in file.parent.glob(f"{file.name}.*"))) or "none was written"
+
+
+def _show(output: Output, sim: str, results: list[VerifyResult]) -> None:
+    values = result_of(results)
+    rows = [
+        ("configurations", thousands(values["configurations"])),
+        ("samples", thousands(values["samples"])),
+        ("state words compared", thousands(values["compared"])),
+        ("mismatched", thousands(values["mismatched"])),
+    ]
+    output.table(f"golden model and hardware in {sim}", ("", "count"), rows)
+    output.result({**values, "sim": sim})
+    first: Mismatch | None = next((result.first_mismatch for result in results if result.first_mismatch), None)
+    if first is not None:
+        output.note(f"error: golden model and hardware differ: {first}")
+        output.note("hint: the same command finds it again; --waves DIR writes a waveform of it")
+        raise typer.Exit(MismatchError.exit_code)

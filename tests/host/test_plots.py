@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("matplotlib")
+
+from matplotlib.figure import Figure
+
+from trifactor.host import plots
+
+
+@pytest.fixture
+def ax() -> Any:
+    return Figure().subplots()
+
+
+def test_raster_has_one_mark_per_spike(ax: Any) -> None:
+    spikes = np.zeros((5, 8), dtype=np.int64)
+    spikes[[0, 2, 4], [1, 7, 0]] = 1
+    plots.raster(ax, spikes)
+    assert ax.collections[0].get_offsets().tolist() == [[0, 1], [2, 7], [4, 0]]
+
+
+def test_raster_of_silence_is_empty(ax: Any) -> None:
+    plots.raster(ax, np.zeros((3, 4), dtype=np.int64))
+    assert len(ax.collections[0].get_offsets()) == 0
+
+
+def test_graded_values_have_graded_marks(ax: Any) -> None:
+    plots.raster(ax, np.array([[1, 4]]))
+    small, large = ax.collections[0].get_sizes()
+    assert large == 4 * small
+
+
+def test_membranes_show_the_busiest_neurons(ax: Any) -> None:
+    spikes = np.zeros((6, 5), dtype=np.int64)
+    spikes[:, 3] = 1
+    spikes[:2, 1] = 1
+    plots.membranes(ax, np.arange(30).reshape(6, 5), spikes, 128, most=2)
+    traces = [line for line in ax.lines if line.get_label().startswith("neuron")]
+    assert [line.get_label() for line in traces] == ["neuron 1", "neuron 3"]
+    assert traces[1].get_ydata().tolist() == [3, 8, 13, 18, 23, 28]
+    assert any(set(line.get_ydata()) == {128} for line in ax.lines)
+
+
+def test_weights_before_and_after_are_all_counted(ax: Any) -> None:
+    before, after = np.arange(-50, 50), np.arange(-500, 500, 10)
+    plots.weights(ax, before, after, 16)
+    assert sum(bar.get_height() for bar in ax.patches if hasattr(bar, "get_height")) == 100
+    assert ax.get_xlabel() == "stored weight (16 bit)"
+
+
+def test_weights_that_are_all_equal_can_be_drawn(ax: Any) -> None:
+    plots.weights(ax, np.zeros(4, dtype=np.int64), np.zeros(4, dtype=np.int64), 8)
+    assert ax.patches
+
+
+def test_accuracy_is_in_percent_beside_its_references(ax: Any) -> None:
+    plots.accuracy(ax, [(0, 0.1), (100, 0.95)], {"float": 0.97})
+    assert ax.lines[0].get_ydata() == pytest.approx([10, 95])
+    assert list(ax.lines[1].get_ydata()) == pytest.approx([97, 97])
+
+
+def test_utilisation_fills_what_was_busy(ax: Any) -> None:
+    plots.utilisation(ax, {"forward": (30, 40), "update": (50, 60), "error": (0, 0)})
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([40, 30, 60, 50, 0, 0])
+    assert "75 % busy of 40 cycles" in [text.get_text() for text in ax.texts]
