@@ -17,7 +17,6 @@ from ..arch.noise import WORD_MASK
 from ..arch.placement import place
 from . import network as net
 from .counters import count, step_signatures, zero_counters
-from .learning import Weights
 from .readout import predicted
 
 BATCH = 256
@@ -47,7 +46,7 @@ class GoldenDevice:
     @property
     def state(self) -> DeviceState:
         """A copy of the state, to go on from later or elsewhere."""
-        weights = [layer.stored.cpu().numpy().astype(np.int64) for layer in self._weights]
+        weights = [layer.cpu().numpy().astype(np.int64) for layer in self._weights]
         return DeviceState(weights=weights, seed=self._seed, sample=self._sample)
 
     @property
@@ -70,9 +69,7 @@ class GoldenDevice:
         for index, weights in enumerate(state.weights):
             values = _integers(weights, f"weights of layer {index}")
             _check_range(values, self.array.weight.min, self.array.weight.max, f"weights of layer {index}")
-            stored = torch.tensor(values, dtype=torch.int32, device=self.torch_device)
-            active = stored >> (self.array.weight_bits - self.array.synapse_bits)
-            loaded.append(Weights(stored, active.to(self._params.containers[index])))
+            loaded.append(torch.tensor(values, dtype=torch.int32, device=self.torch_device))
         self._weights = loaded
         self._seed = state.seed
         self._sample = state.sample

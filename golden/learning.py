@@ -34,17 +34,6 @@ class LearningParams(NamedTuple):
     rotation: Tensor
 
 
-class Weights(NamedTuple):
-    """One layer's synapses, both of shape (inputs, outputs).
-
-    `stored` is int32. `active` holds `stored >> active_shift` in a float container, for there is no integer matmul on
-    every device: see `network.container`.
-    """
-
-    stored: Tensor
-    active: Tensor
-
-
 class Rows(NamedTuple):
     """A layer's rows at a step, each (inputs,): p, p as the product takes it, and the doubled noise words."""
 
@@ -108,10 +97,10 @@ def modulate(
     return rounded(params, raw.clamp(max=FACTOR_MAX), round_noise) * delta.sign(), raw
 
 
-def update(params: LearningParams, weights: Weights, rows: Rows, factor: Tensor) -> Update:
+def update(params: LearningParams, stored: Tensor, rows: Rows, factor: Tensor) -> Update:
     """Move, in place, the weights of every synapse with `p != 0` and `G != 0`; return what was written.
 
-    `factor` is G, (outputs,), `pre` the p that the product takes::
+    `stored` is W, (inputs, outputs), int32; `factor` is G, (outputs,); `pre` is the p that the product takes::
 
         a = (abs(G) * pre + (noise & (2**rate_shift - 1))) >> rate_shift
         W = saturate(W - sign(G) * a)
@@ -126,10 +115,7 @@ def update(params: LearningParams, weights: Weights, rows: Rows, factor: Tensor)
     noise = word.bitwise_right_shift_(params.rotation.index_select(0, column)).int()
     product = rows.pre.index_select(0, row).int().unsqueeze(1) * signed.abs()
     amount = stochastic_shift(product, noise, params.rate_shift)
-    stored = weights.stored.view(-1)
-    raw = stored.index_select(0, flat) - (amount * signed.sign()).view(-1)
-    new = saturate(raw, params.weight_bits)
-    stored.scatter_(0, flat, new)
-    active = weights.active.view(-1)
-    active.scatter_(0, flat, (new >> params.active_shift).to(active.dtype))
+    line = stored.view(-1)
+    raw = line.index_select(0, flat) - (amount * signed.sign()).view(-1)
+    line.scatter_(0, flat, saturate(raw, params.weight_bits))
     return Update(noise, raw)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import doctest
 
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trifactor.arch import noise as arch
@@ -20,6 +20,7 @@ def test_examples_in_the_docstrings() -> None:
     assert doctest.testmod(noise).failed == 0
 
 
+@settings(deadline=None)
 @given(WORDS)
 def test_mix(words: list[int]) -> None:
     assert noise.mix(torch.tensor(words)).tolist() == [arch.mix(word) for word in words]
@@ -31,12 +32,14 @@ def test_mix_of_single_bits_and_vector_tails() -> None:
         assert noise.mix(torch.tensor(words[:length])).tolist() == [arch.mix(word) for word in words[:length]]
 
 
+@settings(deadline=None)
 @given(WORD, WORDS, st.integers(1, 5))
 def test_step_keys(seed: int, samples: list[int], steps: int) -> None:
     expected = [[arch.step_key(seed, sample, step) for step in range(steps)] for sample in samples]
     assert noise.step_keys(seed, torch.tensor(samples), steps).tolist() == expected
 
 
+@settings(deadline=None)
 @given(WORDS, st.integers(0, 7), st.sampled_from(arch.Domain))
 def test_domain_keys(keys: list[int], layer: int, domain: arch.Domain) -> None:
     expected = [arch.domain_key(key, layer, domain) for key in keys]
@@ -48,6 +51,7 @@ def test_spread_of_every_block() -> None:
     assert noise.spread(neurons).tolist() == [arch.spread(neuron >> 5) for neuron in range(8192)]
 
 
+@settings(deadline=None)
 @given(WORDS, st.lists(st.integers(0, 8191), min_size=1, max_size=40))
 def test_synapse_noise(words: list[int], neurons: list[int]) -> None:
     got = noise.synapse_noise(torch.tensor(words).unsqueeze(1), torch.tensor(neurons))
@@ -60,6 +64,7 @@ def test_synapse_noise_of_every_rotation() -> None:
         assert got.tolist() == [arch.synapse_noise(word, neuron) for neuron in range(1024)]
 
 
+@settings(deadline=None)
 @given(WORDS)
 def test_digest(words: list[int]) -> None:
     assert noise.digest(torch.tensor(words)).tolist() == [arch.digest(word) for word in words]
