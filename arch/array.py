@@ -48,7 +48,9 @@ class ArrayConfig(BaseModel):
         if self.synapse_bits > self.weight_bits:
             raise ValueError(f"synapse_bits ({self.synapse_bits}) must not exceed weight_bits ({self.weight_bits})")
         if self.groups * self.parallel < self.classes:
-            raise ValueError(f"groups * cores * lanes ({self.groups * self.parallel}) must reach classes ({self.classes})")
+            raise ValueError(
+                f"groups * cores * lanes ({self.groups * self.parallel}) must reach classes ({self.classes})"
+            )
         return self
 
     @property
@@ -90,6 +92,36 @@ class ArrayConfig(BaseModel):
     def decay_one(self) -> int:
         """The decay that stands for 1.0: no leak."""
         return 1 << self.decay_bits
+
+    @property
+    def row_bits(self) -> int:
+        """Bits of a row (pre neuron) or neuron index."""
+        return max(1, ceil_log2(max(self.axons, self.groups * self.parallel)))
+
+    @property
+    def count_bits(self) -> int:
+        """Bits of a list's length."""
+        return ceil_log2(max(self.axons, self.events, self.groups * self.parallel) + 1)
+
+    @property
+    def group_bits(self) -> int:
+        """Bits of a neuron group's index."""
+        return max(1, ceil_log2(self.groups))
+
+    @property
+    def state_bits(self) -> int:
+        """Bits of a neuron's index in its core: group and lane."""
+        return max(1, ceil_log2(self.groups * self.lanes))
+
+    @property
+    def weight_address_bits(self) -> int:
+        """Bits of a weight word's address."""
+        return max(1, ceil_log2(self.weight_words))
+
+    @property
+    def trace_words(self) -> int:
+        """Words of trace memory."""
+        return -(-self.axons // self.traces_per_word)
 
     @property
     def weight_bytes(self) -> int:

@@ -79,5 +79,3 @@ class Device(Protocol):
         step. Raises `ConfigurationError` on a wrong shape, value, label or record name.
         """
         ...
-
-

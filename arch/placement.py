@@ -123,5 +123,3 @@ def _check_formats(network: Network, array: ArrayConfig) -> None:
         raise DoesNotFitError(
             f"surrogate value {max(network.surrogate)} exceeds {array.surrogate_max}", "raise surrogate_bits"
         )
-
-

@@ -178,5 +178,3 @@ def shape_word(array: ArrayConfig) -> int:
 def weight_chunks(array: ArrayConfig) -> int:
     """32-bit chunks of one core's weight word, padded to a power of two of chunk addresses by the map."""
     return -(-array.lanes * array.weight_bits // DATA_BITS)
-
-

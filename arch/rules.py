@@ -92,7 +92,9 @@ def network_for(
     `event_value_bits` is the width of a graded input (1: spikes).
     """
     if len(sizes) < 2:
-        raise ConfigurationError(f"layers {'-'.join(map(str, sizes))!r} need an input and a readout", "write 784-256-10")
+        raise ConfigurationError(
+            f"layers {'-'.join(map(str, sizes))!r} need an input and a readout", "write 784-256-10"
+        )
     one = array.decay_one
     threshold = min(1 << (array.synapse_bits - 1), array.membrane.max)
     surrogate_shift = max(0, array.synapse_bits - 4)
@@ -120,9 +122,7 @@ def network_for(
         )
     return Network(
         layers=tuple(layers),
-        surrogate=surrogate_table(
-            rule.surrogate, peak=array.surrogate_max, threshold=threshold, shift=surrogate_shift
-        ),
+        surrogate=surrogate_table(rule.surrogate, peak=array.surrogate_max, threshold=threshold, shift=surrogate_shift),
         error=rule.error,
         error_shift=max(0, array.synapse_bits - 7),
     )

@@ -1,0 +1,440 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The array: cores in lockstep under one sequencer."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from ..arch.array import ArrayConfig, ceil_log2
+from ..arch.events import ITEM_BITS
+from ..arch.formats import FACTOR_BITS
+from ..arch.registers import DATA_BITS, RESET_CODES, Space
+from .account import Account
+from .bram import Bram
+from .core import Core
+from .events import Events
+from .fire import Fire
+from .host import REQUEST_BITS, Host
+from .lane import factor_layout
+from .learning import Modulate
+from .noise import Mix
+from .readout import Readout
+from .rows import Rows, Verb
+from .sequencer import Sequencer
+from .signature import Signatures
+from .traces import Traces, update_layout
+
+
+class Array(wiring.Component):
+    """A LIF core array that learns on the chip, for any `ArrayConfig`.
+
+    Members
+    -------
+    items : In(stream)
+        Samples, as `arch.events.pack_item` makes them.
+    requests, responses : In(stream), Out(stream)
+        The host: data in bits 31..0, address in 59..32 (`arch.registers`), write in bit 60. Reads answer in order.
+    events : Out(stream)
+        Every spike while `record` is set: neuron in bits 15..0, layer in 18..16.
+    results : Out(stream)
+        The readout's membranes after the last step of a sample: value, then 16 bits of index, then `last`.
+    waiting : Out(1)
+        Nothing is in work, and the next step's items have not all come.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "items": In(stream.Signature(ITEM_BITS)),
+                "requests": In(stream.Signature(REQUEST_BITS)),
+                "responses": Out(stream.Signature(DATA_BITS)),
+                "events": Out(stream.Signature(19)),
+                "results": Out(stream.Signature(config.membrane_bits + 17)),
+                "waiting": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Units, then the wires between them, by what they carry."""
+        config = self.config
+        m = Module()
+        m.submodules.host = self.host = Host(config)
+        m.submodules.sequencer = self.sequencer = Sequencer(config)
+        m.submodules.event_lists = self.lists = Events(config)
+        m.submodules.rows = self.rows = Rows(config)
+        m.submodules.fire = self.fire = Fire(config)
+        m.submodules.traces = self.traces = Traces(config)
+        m.submodules.readout = self.readout = Readout(config)
+        m.submodules.modulate = self.modulate = Modulate(config)
+        m.submodules.mix = self.mix = Mix()
+        m.submodules.account = self.account = Account(config)
+        self.cores = [Core(config, number) for number in range(config.cores)]
+        for number, core in enumerate(self.cores):
+            m.submodules[f"core_{number}"] = core
+
+        connect(m, flipped(self.items), self.lists.items)
+        connect(m, flipped(self.requests), self.host.requests)
+        connect(m, self.host.responses, flipped(self.responses))
+        connect(m, self.fire.events, flipped(self.events))
+        self._connect_sequencer(m)
+        self._connect_lists(m)
+        self._connect_rows(m)
+        self._connect_factors(m)
+        self._connect_fire(m)
+        self._connect_readout(m)
+        self._connect_traces(m)
+        self._connect_account(m)
+        self._connect_host(m)
+        if config.signatures:
+            self._connect_signatures(m)
+        return m
+
+    def _connect_sequencer(self, m: Module) -> None:
+        seq, lists, host = self.sequencer, self.lists, self.host
+        operand = Mux(self.readout.busy, self.readout.noise_index, self.rows.row)
+        m.d.comb += [
+            seq.seed.eq(host.seed),
+            seq.sample.eq(host.sample),
+            seq.layers.eq(host.layers),
+            seq.hold.eq(host.hold),
+            seq.ready_step.eq(lists.ready_step),
+            seq.first.eq(lists.first),
+            seq.last.eq(lists.last),
+            seq.learn.eq(lists.learn),
+            seq.current.eq(lists.current),
+            seq.input_count.eq(lists.count),
+            seq.mixed.eq(self.mix.o),
+            seq.rows_busy.eq(self.rows.busy),
+            seq.spike.eq(self.fire.spike),
+            seq.surrogate.eq(self.fire.surrogate),
+            seq.sweep_busy.eq(self.traces.busy),
+            seq.sweep_count.eq(self.traces.count),
+            seq.readout_busy.eq(self.readout.busy),
+            seq.account_busy.eq(self.account.busy),
+            lists.release.eq(seq.release),
+            host.sample_done.eq(seq.sample_done),
+            self.mix.i.eq(Mux(seq.keying, seq.key_operand, seq.key ^ operand)),
+            self.waiting.eq(seq.idle & ~lists.ready_step & ~host.busy),
+        ]
+
+    def _connect_lists(self, m: Module) -> None:
+        """Event lists, and the lists of neurons with psi and of rows with a trace."""
+        config, seq, rows, fire = self.config, self.sequencer, self.rows, self.fire
+        gather_entry = data.StructLayout({"row": config.row_bits, "psi": config.surrogate_bits})
+        update_entry = update_layout(config)
+        m.submodules.gather_list = gathers = Bram(width=gather_entry.size, depth=config.groups * config.parallel)
+        m.submodules.update_list = updates = Bram(width=update_entry.size, depth=config.axons)
+        found = Signal(gather_entry)
+        inputs = Signal(16)
+        with m.If(self.sequencer.descriptor_write & (self.sequencer.descriptor_address == 0)):
+            m.d.sync += inputs.eq(self.host.data)
+        m.d.comb += [
+            self.lists.inputs.eq(inputs),
+            self.lists.push.eq(fire.spike),
+            self.lists.push_region.eq(~seq.layer[0]),
+            self.lists.push_index.eq(seq.spike_fill),
+            self.lists.push_row.eq(fire.spike_neuron),
+            self.lists.scatter_region.eq(seq.region),
+            self.lists.scatter_index.eq(rows.index),
+            self.lists.scatter_read.eq(rows.read & (seq.verb == Verb.SCATTER)),
+            self.lists.sweep_region.eq(seq.sweep_region),
+            self.lists.sweep_index.eq(self.traces.event_index),
+            self.lists.sweep_read.eq(self.traces.event_read),
+            found.row.eq(fire.surrogate_neuron),
+            found.psi.eq(fire.psi),
+            gathers.write_enable.eq(fire.surrogate),
+            gathers.write_address.eq(seq.field("gather_base") + seq.surrogate_fill),
+            gathers.write_data.eq(found.as_value()),
+            gathers.read_enable.eq(rows.read & (seq.verb == Verb.GATHER)),
+            gathers.read_address.eq(seq.gather_base + rows.index),
+            updates.write_enable.eq(self.traces.list_write),
+            updates.write_address.eq(self.traces.list_address),
+            updates.write_data.eq(self.traces.list_entry.as_value()),
+            updates.read_enable.eq(rows.read & (seq.verb == Verb.UPDATE)),
+            updates.read_address.eq(seq.field("list_base") + rows.index),
+        ]
+        gather = gather_entry(gathers.read_data)
+        update = update_entry(updates.read_data)
+        event = self.lists.scatter
+        with m.Switch(seq.verb):
+            with m.Case(Verb.SCATTER):
+                m.d.comb += [rows.row.eq(event.row), rows.amount.eq(event.shift if config.event_bits > 1 else 0)]
+            with m.Case(Verb.GATHER):
+                m.d.comb += [rows.row.eq(gather.row), rows.amount.eq(gather.psi)]
+            with m.Default():
+                m.d.comb += [rows.row.eq(update.row), rows.amount.eq(update.amount)]
+
+    def _connect_rows(self, m: Module) -> None:
+        config, seq, rows, host = self.config, self.sequencer, self.rows, self.host
+        m.d.comb += [
+            rows.start.eq(seq.rows_start),
+            rows.verb.eq(seq.verb),
+            rows.count.eq(seq.rows_count),
+            rows.groups.eq(seq.field("groups")),
+            rows.stride.eq(seq.field("inputs")),
+            rows.weight_base.eq(seq.field("weight_base")),
+            rows.state_base.eq(seq.field("state_base")),
+            rows.rate_shift.eq(seq.field("rate_shift")),
+            rows.noise_word.eq(self.mix.o),
+            rows.fire_idle.eq(self.fire.idle),
+        ]
+        total = Signal(signed(config.signal.bits))
+        m.d.sync += total.eq(sum((core.total for core in self.cores), start=Const(0, signed(1))))
+        m.d.comb += [
+            self.modulate.ahead.eq(rows.ahead),
+            self.modulate.ahead_index.eq(rows.ahead_index),
+            self.modulate.valid.eq(rows.gather),
+            self.modulate.add.eq(rows.gather_add),
+            self.modulate.last.eq(rows.gather_last),
+            self.modulate.index.eq(rows.gather_index),
+            self.modulate.total.eq(total),
+            self.modulate.psi.eq(rows.gather_psi),
+            self.modulate.noise.eq(rows.gather_noise),
+            self.modulate.neuron.eq(rows.gather_row),
+            self.modulate.shift.eq(seq.below_signal_shift),
+        ]
+        for core in self.cores:
+            for word, value in zip(core.noise, rows.noise, strict=True):
+                m.d.comb += word.eq(value)
+            mine = host.core == core.number
+            weights = host.space == Space.WEIGHTS
+            m.d.comb += [
+                core.address.eq(Mux(host.hold, host.word, rows.address)),
+                core.read.eq(rows.read_weights | (host.read & weights)),
+                core.swap.eq(rows.swap),
+                core.reach.eq(rows.reach),
+                core.trace.eq(rows.trace),
+                core.rate_room.eq(rows.rate_room),
+                core.valid.eq(rows.valid),
+                core.scatter.eq(rows.scatter),
+                core.event_shift.eq(rows.event_shift),
+                core.capture.eq(rows.capture),
+                core.write.eq(rows.write),
+                core.write_address.eq(Mux(host.hold, host.word, rows.write_address)),
+                core.host_chunk.eq(host.place),
+                core.host_data.eq(host.data),
+                core.host_stage.eq(host.write & weights & mine),
+                core.host_write.eq(host.commit & ((weights & mine) | host.clear)),
+                core.host_clear.eq(host.clear),
+            ]
+
+    def _connect_factors(self, m: Module) -> None:
+        """Factors are zeroed by FIRE, then written by the readout's error or by MODULATE."""
+        config, seq, rows, host = self.config, self.sequencer, self.rows, self.host
+        cores = config.cores
+        lane_bits, core_bits = ceil_log2(config.lanes), ceil_log2(cores)
+        neuron: Value = Mux(self.modulate.write, self.modulate.write_neuron, self.readout.write_index)
+        base = Mux(self.modulate.write, seq.below_state_base, seq.field("state_base"))
+        written = Signal(factor_layout(config))
+        with m.If(self.modulate.write):
+            m.d.comb += written.eq(self.modulate.factor)
+        with m.Elif(self.readout.write):
+            m.d.comb += written.eq(self.readout.factor)
+        m.d.comb += rows.factor_some.eq(sum((core.factor_some for core in self.cores), start=Const(0, 1)))
+        host_read = host.read & (host.space == Space.FACTORS)
+        for core in self.cores:
+            mine = neuron[:core_bits] == core.number if core_bits else Const(1)
+            learned = (self.modulate.write | self.readout.write) & mine
+            zeroed = self.fire.retire & seq.learn
+            m.d.comb += [
+                core.factor_read.eq(rows.factor_read | host_read),
+                core.factor_state.eq(Mux(host_read, host.word, rows.factor_state)),
+                core.factor_shift.eq(rows.factor_shift),
+                core.factor_write.eq(learned | zeroed | (host.commit & host.clear)),
+                core.factor_data.eq(written),
+                core.factor_write_state.eq(
+                    Mux(
+                        host.hold,
+                        host.word,
+                        Mux(zeroed, self.fire.retire_state, (base << lane_bits) + (neuron >> core_bits)),
+                    )
+                ),
+            ]
+
+    def _connect_fire(self, m: Module) -> None:
+        config, seq, fire, host = self.config, self.sequencer, self.fire, self.host
+        m.d.comb += [
+            fire.capture.eq(self.rows.capture),
+            fire.group.eq(self.rows.fire_group),
+            fire.neuron.eq(self.rows.fire_neuron),
+            fire.outputs.eq(seq.field("outputs")),
+            fire.spiking.eq(seq.field("spiking")),
+            fire.learn.eq(seq.learn),
+            fire.record.eq(host.record),
+            fire.layer.eq(seq.layer),
+            fire.done.eq(self.cores[0].neuron.done),
+        ]
+        table = host.commit & ((host.space == Space.SURROGATE) | host.clear)
+        membranes = host.space == Space.MEMBRANES
+        for number, core in enumerate(self.cores):
+            unit = core.neuron
+            mine = host.core == number
+            m.d.comb += [
+                unit.enable.eq(fire.enable),
+                unit.slot_valid.eq(fire.slot_valid),
+                unit.slot.eq(fire.slot),
+                unit.live.eq(fire.live[number]),
+                unit.state.eq(fire.state),
+                unit.first.eq(self.lists.first),
+                unit.decay.eq(seq.field("decay")),
+                unit.threshold.eq(seq.field("threshold")),
+                unit.hard.eq(seq.field("reset") == RESET_CODES["hard"]),
+                unit.soft.eq(seq.field("reset") == RESET_CODES["soft"]),
+                unit.spiking.eq(seq.field("spiking")),
+                unit.surrogate_shift.eq(seq.field("surrogate_shift")),
+                unit.from_membrane.eq(host.error[1]),
+                unit.table_write.eq(table),
+                unit.table_address.eq(host.word),
+                unit.table_data.eq(Mux(host.clear, 0, host.data)),
+                unit.host_state.eq(host.word),
+                unit.host_read.eq(host.hold & (membranes | (host.space == Space.SURROGATE))),
+                unit.host_write.eq(host.commit & ((membranes & mine) | host.clear)),
+                unit.host_data.eq(Mux(host.clear, 0, host.data)),
+                fire.valid[number].eq(unit.valid),
+                fire.spikes[number].eq(unit.spike),
+                fire.psis[number].eq(unit.psi),
+                fire.vs[number].eq(unit.v),
+                fire.ys[number].eq(unit.y),
+                fire.overs[number].eq(unit.over),
+            ]
+
+    def _connect_readout(self, m: Module) -> None:
+        seq, fire, readout, host, lists = self.sequencer, self.fire, self.readout, self.host, self.lists
+        noise = Signal(32)
+        m.d.sync += noise.eq(self.mix.o)
+        index = Signal(16)
+        m.d.comb += [
+            readout.begin.eq(seq.readout_begin),
+            readout.push.eq(fire.output),
+            readout.index.eq(fire.output_neuron),
+            readout.y.eq(fire.y),
+            readout.start.eq(seq.readout_start),
+            readout.classes.eq(seq.field("outputs")),
+            readout.label.eq(lists.label),
+            readout.mse.eq(host.error[0]),
+            readout.shift.eq(host.error[4:]),
+            readout.noise.eq(noise),
+            fire.output_ready.eq(~lists.last | self.results.ready),
+            self.results.valid.eq(fire.output_waits & lists.last),
+            index.eq(fire.output_neuron),
+            self.results.payload.eq(Cat(fire.v, index, index + 1 == seq.field("outputs"))),
+        ]
+
+    def _connect_traces(self, m: Module) -> None:
+        seq, traces, host = self.sequencer, self.traces, self.host
+        window = host.space == Space.TRACES
+        m.d.comb += [
+            traces.start.eq(seq.sweep_start),
+            traces.first.eq(self.lists.first),
+            traces.key.eq(seq.sweep_key),
+            traces.inputs.eq(seq.field("inputs")),
+            traces.trace_base.eq(seq.field("trace_base")),
+            traces.list_base.eq(seq.field("list_base")),
+            traces.decay.eq(seq.field("trace_decay")),
+            traces.shift.eq(seq.field("trace_shift")),
+            traces.event_count.eq(seq.event_count),
+            traces.event.eq(self.lists.sweep),
+            traces.host_read.eq(host.read & window),
+            traces.host_write.eq(host.commit & (window | host.clear)),
+            traces.host_clear.eq(host.clear),
+            traces.host_word.eq(host.word),
+            traces.host_place.eq(host.place),
+            traces.host_data.eq(host.data[:FACTOR_BITS]),
+        ]
+
+    def _connect_account(self, m: Module) -> None:
+        seq, rows, account = self.sequencer, self.rows, self.account
+        overs = sum((core.overs for core in self.cores), start=Const(0, 1))
+        m.d.comb += [
+            account.start.eq(seq.account),
+            account.phase.eq(seq.account_phase),
+            account.elapsed.eq(seq.elapsed),
+            account.event_count.eq(seq.event_count),
+            account.rows_count.eq(seq.rows_count),
+            account.inputs.eq(seq.field("inputs")),
+            account.first.eq(self.lists.first),
+            account.spikes.eq(seq.spike_fill),
+            account.words.eq(rows.words),
+            account.skipped.eq(rows.skipped),
+            account.fired.eq(rows.fired),
+            account.updates.eq(rows.updates),
+            account.membrane_overs.eq(self.fire.over_count),
+            account.trace_overs.eq(self.traces.overs),
+            account.signal_over.eq(self.modulate.over),
+            account.weight_overs.eq(Mux(rows.write, overs, 0)),
+        ]
+
+    def _connect_host(self, m: Module) -> None:
+        seq, host = self.sequencer, self.host
+        counters = self.account.counters
+        descriptors = host.space == Space.DESCRIPTORS
+        m.d.comb += [
+            host.granted.eq(seq.idle),
+            host.working.eq(~self.waiting),
+            host.faults.eq(self.lists.fault),
+            self.lists.clear_fault.eq(host.clear_counters),
+            counters.clear.eq(host.clear_counters),
+            counters.read.eq(host.counter_read),
+            counters.read_index.eq(host.counter_index),
+            host.counter_data.eq(counters.read_data),
+            host.counter_taken.eq(counters.post),
+            host.counters_busy.eq(counters.busy),
+            seq.descriptor_read.eq(host.hold & descriptors),
+            seq.descriptor_write.eq(host.commit & (descriptors | host.clear)),
+            seq.descriptor_address.eq(host.word),
+            seq.descriptor_in.eq(Mux(host.clear, 0, host.data)),
+        ]
+        per_core = {
+            Space.WEIGHTS: [core.host_word for core in self.cores],
+            Space.MEMBRANES: [core.neuron.membrane for core in self.cores],
+            Space.FACTORS: [core.factor_host for core in self.cores],
+        }
+        answer = Signal(signed(DATA_BITS))
+        m.d.comb += host.memory_data.eq(answer)
+        with m.Switch(host.space):
+            with m.Case(Space.DESCRIPTORS):
+                m.d.comb += answer.eq(seq.descriptor_out)
+            with m.Case(Space.TRACES):
+                m.d.comb += answer.eq(self.traces.host_trace)
+            with m.Case(Space.SURROGATE):
+                m.d.comb += answer.eq(self.cores[0].neuron.table_out)
+            for space, values in per_core.items():
+                with m.Case(space), m.Switch(host.core):
+                    for number, value in enumerate(values):
+                        with m.Case(number):
+                            m.d.comb += answer.eq(value)
+
+    def _connect_signatures(self, m: Module) -> None:
+        config, seq, fire, host = self.config, self.sequencer, self.fire, self.host
+        m.submodules.signatures = signatures = Signatures(config)
+        for offset in range(config.parallel):
+            core, lane = self.cores[offset % config.cores], offset // config.cores
+            m.d.comb += [
+                signatures.stored[offset].eq(core.stored[lane]),
+                signatures.active[offset].eq(core.active[lane]),
+            ]
+        for number, core in enumerate(self.cores):
+            unit = core.neuron
+            m.d.comb += [
+                signatures.live[number].eq(unit.valid),
+                signatures.v[number].eq(unit.v),
+                signatures.spike[number].eq(unit.spike),
+                signatures.psi[number].eq(unit.psi),
+            ]
+        m.d.comb += [
+            signatures.clear.eq(host.clear_counters),
+            signatures.weight_write.eq(self.rows.write),
+            signatures.row_noise.eq(self.rows.write_row_noise),
+            signatures.group_neuron.eq(self.rows.write_neuron),
+            signatures.retire.eq(fire.retire),
+            signatures.key.eq(seq.key),
+            signatures.neuron.eq(fire.retire_neuron),
+            signatures.trace_valid.eq(self.traces.digest_valid),
+            signatures.trace.eq(self.traces.digest),
+            host.signatures[0].eq(signatures.weights),
+            host.signatures[1].eq(signatures.neurons),
+            host.signatures[2].eq(signatures.traces),
+        ]

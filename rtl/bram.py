@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one memory of the array: one read port with a register, one write port."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Assert, Module
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from ..arch.array import ceil_log2
+
+
+class Bram(wiring.Component):
+    """Memory of `depth` words of `width` bits; a block RAM, or LUT RAM where the tools find that smaller.
+
+    `read_data` follows `read_address` one clock later while `read_enable`, and holds otherwise. Reading and writing the
+    same word in the same clock is undefined in silicon: with `check` a simulation stops there.
+
+    The asynchronous read port with a register of its own and `no_rw_check` is what Yosys turns into a bare block RAM;
+    Amaranth's synchronous port costs some 70 LUTs of collision logic.
+    """
+
+    latency = 1
+
+    def __init__(self, *, width: int, depth: int, check: bool = False) -> None:
+        if width < 1 or depth < 1:
+            raise ValueError(f"a memory needs at least one bit and one word, not {width} x {depth}")
+        self.width = width
+        self.depth = depth
+        self.check = check
+        address_bits = max(1, ceil_log2(depth))
+        super().__init__(
+            {
+                "read_enable": In(1),
+                "read_address": In(address_bits),
+                "read_data": Out(width),
+                "write_enable": In(1),
+                "write_address": In(address_bits),
+                "write_data": In(width),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """One asynchronous read port behind a register, one synchronous write port."""
+        m = Module()
+        # A power of two of words: an address can then not point beyond the memory, and blocks map without glue.
+        words = 1 << max(1, ceil_log2(self.depth))
+        m.submodules.storage = storage = Memory(shape=self.width, depth=words, init=[], attrs={"no_rw_check": 1})
+        write = storage.write_port()
+        read = storage.read_port(domain="comb")
+
+        m.d.comb += [
+            write.en.eq(self.write_enable),
+            write.addr.eq(self.write_address),
+            write.data.eq(self.write_data),
+            read.addr.eq(self.read_address),
+        ]
+        with m.If(self.read_enable):
+            m.d.sync += self.read_data.eq(read.data)
+        if self.check:
+            clash = self.read_enable & self.write_enable & (self.read_address == self.write_address)
+            m.d.sync += Assert(~clash, "read and write of one word in one clock")
+        return m

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One core: lanes on a weight memory, the state of their neurons, and an adder tree."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..arch.array import ArrayConfig, ceil_log2
+from ..arch.formats import FACTOR_BITS, RATE_SHIFT_MAX
+from ..arch.registers import DATA_BITS, weight_chunks
+from .bram import Bram
+from .lane import REACH_BITS, Lane, factor_layout, term_bits
+from .neuron import Neuron
+from .noise import lane_noise
+
+TREE_CLOCK = 13
+"""Clock of the row pipeline at which a core's `total` is valid."""
+
+
+class Core(wiring.Component):
+    """`lanes` lanes in lockstep with all other cores; `number` is its own among them.
+
+    The row pipeline's signals carry the clock at which they are valid (`lane.Lane`): the weight word is addressed at
+    clock 8 and in the lanes at 10; `total`, the sum of a row's products, comes at clock 13. The core's `neuron` is wired
+    by the array, all cores alike.
+    """
+
+    def __init__(self, config: ArrayConfig, number: int) -> None:
+        self.config = config
+        self.number = number
+        self.chunks = weight_chunks(config)
+        self.neuron = Neuron(config)
+        self.factor = factor_layout(config)
+        self.total_bits = term_bits(config) + ceil_log2(config.lanes)
+        words = -(-config.parallel // 32)
+        super().__init__(
+            {
+                "address": In(config.weight_address_bits),
+                "read": In(1),
+                "swap": In(1),
+                "noise": In(32).array(words),
+                "reach": In(signed(REACH_BITS)),
+                "trace": In(FACTOR_BITS),
+                "rate_room": In(5),
+                "valid": In(1),
+                "scatter": In(1),
+                "event_shift": In(3),
+                "capture": In(1),
+                "write": In(1),
+                "write_address": In(config.weight_address_bits),
+                "total": Out(signed(self.total_bits)),
+                "overs": Out(range(config.lanes + 1)),
+                "stored": Out(signed(config.weight_bits)).array(config.lanes),
+                "active": Out(1).array(config.lanes),
+                # factors
+                "factor_read": In(1),
+                "factor_state": In(config.state_bits),
+                "factor_shift": In(1),
+                "factor_some": Out(1),
+                "factor_write": In(1),
+                "factor_write_state": In(config.state_bits),
+                "factor_data": In(self.factor),
+                "factor_host": Out(signed(FACTOR_BITS + 2)),
+                # host
+                "host_chunk": In(max(1, ceil_log2(self.chunks))),
+                "host_data": In(DATA_BITS),
+                "host_stage": In(1),
+                "host_write": In(1),
+                "host_clear": In(1),
+                "host_word": Out(DATA_BITS),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Memories and lanes; the factor chain; the weight word's way in and out; the tree."""
+        m = Module()
+        config = self.config
+        word_bits = config.lanes * config.weight_bits
+        m.submodules.neuron = self.neuron
+        m.submodules.weights = weights = Bram(width=word_bits, depth=config.weight_words)
+        m.submodules.factors = factors = Bram(
+            width=len(self.factor_data.as_value()), depth=config.groups * config.lanes
+        )
+        lanes = [Lane(config) for _ in range(config.lanes)]
+        for number, lane in enumerate(lanes):
+            m.submodules[f"lane_{number}"] = lane
+
+        staged = Signal(word_bits)
+        word = Signal(word_bits)
+        m.d.comb += [
+            weights.read_enable.eq(self.read),
+            weights.read_address.eq(self.address),
+            weights.write_enable.eq(self.write | self.host_write),
+            weights.write_address.eq(self.write_address),
+            weights.write_data.eq(Mux(self.host_write, staged, Cat(lane.stored for lane in lanes))),
+        ]
+        m.d.sync += word.eq(weights.read_data)
+        self._host(m, word, staged)
+        self._factors(m, factors, lanes)
+
+        bits = config.weight_bits
+        for number, lane in enumerate(lanes):
+            offset = number * config.cores + self.number
+            m.d.comb += [
+                lane.swap.eq(self.swap),
+                lane.noise.eq(lane_noise(list(self.noise), offset)[32 - RATE_SHIFT_MAX :]),
+                lane.reach.eq(self.reach),
+                lane.trace.eq(self.trace),
+                lane.rate_room.eq(self.rate_room),
+                lane.word.eq(word[number * bits : (number + 1) * bits]),
+                lane.valid.eq(self.valid),
+                lane.scatter.eq(self.scatter),
+                lane.event_shift.eq(self.event_shift),
+                lane.capture.eq(self.capture),
+                self.neuron.currents[number].eq(lane.current),
+                self.stored[number].eq(lane.stored),
+                self.active[number].eq(lane.active),
+            ]
+        m.d.comb += self.overs.eq(sum((lane.over & lane.active for lane in lanes), start=Const(0, 1)))
+        self._tree(m, [lane.term for lane in lanes])
+        return m
+
+    def _host(self, m: Module, word: Signal, staged: Signal) -> None:
+        """Weight words pass in 32-bit chunks: written through a staging register, read from the word last read."""
+        chunks = [word[index * DATA_BITS : (index + 1) * DATA_BITS] for index in range(self.chunks)]
+        with m.Switch(self.host_chunk):
+            for index, chunk in enumerate(chunks):
+                with m.Case(index):
+                    m.d.comb += self.host_word.eq(chunk)
+                    with m.If(self.host_stage):
+                        m.d.sync += staged[index * DATA_BITS : (index + 1) * DATA_BITS].eq(self.host_data)
+        with m.If(self.host_clear):
+            m.d.sync += staged.eq(0)
+
+    def _factors(self, m: Module, factors: Bram, lanes: list[Lane]) -> None:
+        """One factor a clock from their memory into the chain of lanes: the last lane is fed, the first filled last."""
+        read = factors.read_data
+        some = self.factor(read).some
+        m.d.comb += [
+            factors.read_enable.eq(self.factor_read),
+            factors.read_address.eq(self.factor_state),
+            factors.write_enable.eq(self.factor_write),
+            factors.write_address.eq(self.factor_write_state),
+            factors.write_data.eq(self.factor_data.as_value()),
+            self.factor_some.eq(some),
+        ]
+        for number, lane in enumerate(lanes):
+            source = read if number == len(lanes) - 1 else lanes[number + 1].factor_out.as_value()
+            m.d.comb += [lane.factor_in.eq(source), lane.factor_shift.eq(self.factor_shift)]
+        view = self.factor(read)
+        size = 1 << view.exponent if self.config.products == "shift" else view.magnitude
+        m.d.comb += self.factor_host.eq(Mux(view.some, Mux(view.negative, -size, size), 0))
+
+    def _tree(self, m: Module, terms: list[Value]) -> None:
+        """Sum of the lanes' terms, a register after every second level: valid two clocks after the terms."""
+        for level in range(2):
+            for _ in range(2):
+                pairs = [terms[index : index + 2] for index in range(0, len(terms), 2)]
+                terms = [pair[0] + pair[1] if len(pair) > 1 else pair[0] for pair in pairs]
+            registers = []
+            for index, term in enumerate(terms):
+                register = Signal(term.shape(), name=f"sum_{level}_{index}")
+                m.d.sync += register.eq(term)
+                registers.append(register)
+            terms = registers
+        m.d.comb += self.total.eq(terms[0])

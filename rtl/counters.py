@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The counter file: all counters in one small memory behind one adder."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..arch.registers import COUNTERS, CYCLE_COUNTERS
+from .bram import Bram
+
+NAMES = tuple(name for name, _ in (*COUNTERS, *CYCLE_COUNTERS))
+INDEX: dict[str, int] = {name: index for index, name in enumerate(NAMES)}
+
+
+class Counters(wiring.Component):
+    """`post` adds `amount` to counter `index`; two posts in a row must name different counters.
+
+    `clear` takes 32 clocks, during which `busy` is high and posts are lost. `read_data` is the counter at `read_index`
+    one clock earlier, when no post is made.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "post": In(1),
+                "index": In(5),
+                "amount": In(32),
+                "clear": In(1),
+                "busy": Out(1),
+                "read": In(1),
+                "read_index": In(5),
+                "read_data": Out(32),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Read, add and write in two clocks."""
+        m = Module()
+        m.submodules.memory = memory = Bram(width=32, depth=32)
+        posted = Signal()
+        index = Signal(5)
+        amount = Signal(32)
+        sweep = Signal(5)
+        m.d.sync += [posted.eq(self.post), index.eq(self.index), amount.eq(self.amount)]
+        m.d.comb += [
+            memory.read_enable.eq(self.post | self.read),
+            memory.read_address.eq(Mux(self.post, self.index, self.read_index)),
+            self.read_data.eq(memory.read_data),
+            memory.write_enable.eq(posted | self.busy),
+            memory.write_address.eq(Mux(self.busy, sweep, index)),
+            memory.write_data.eq(Mux(self.busy, 0, memory.read_data + amount)),
+        ]
+        with m.If(self.clear):
+            m.d.sync += [self.busy.eq(1), sweep.eq(0)]
+        with m.Elif(self.busy):
+            m.d.sync += sweep.eq(sweep + 1)
+            with m.If(sweep == 31):
+                m.d.sync += self.busy.eq(0)
+        return m

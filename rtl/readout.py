@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The readout's error, base-2 softmax or mse, and the results of a sample."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..arch.array import ArrayConfig, ceil_log2
+from ..arch.formats import FACTOR_BITS, UNIT
+from ..arch.readout import DISTANCE_MAX, EXP2, FRACTION_BITS, FRACTIONS, LOG2, MANTISSA_BITS
+from .bram import Bram
+from .fixed import leading_one, magnitude
+from .lane import factor_layout
+from .learning import factor_of
+from .noise import Mix
+from .pipeline import delayed, wire
+
+DISTANCE_BITS = DISTANCE_MAX.bit_length()
+PROBABILITY_SHIFT = MANTISSA_BITS - (UNIT.bit_length() - 1)
+
+
+def exp2_negative(distance: Value) -> Value:
+    """`EXP2[distance & 31] >> (distance >> 5)`."""
+    table = Array(Const(value, MANTISSA_BITS + 1) for value in EXP2)
+    return table[distance[:FRACTION_BITS]] >> distance[FRACTION_BITS:]
+
+
+class Readout(wiring.Component):
+    """Collects one `y` per class as FIRE brings them, then turns them into the factors of the readout.
+
+    Softmax makes two passes over the classes, mse one; a pass takes one clock a class. The noise word of class `i` is
+    asked for at `noise_index` and must be at `noise` `Mix.latency + 1` clocks later.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.config = config
+        class_bits = max(1, ceil_log2(config.classes))
+        super().__init__(
+            {
+                "begin": In(1),
+                "push": In(1),
+                "index": In(class_bits),
+                "y": In(signed(config.current.bits)),
+                "start": In(1),
+                "busy": Out(1),
+                "classes": In(class_bits + 1),
+                "label": In(8),
+                "mse": In(1),
+                "shift": In(4),
+                "noise_index": Out(class_bits),
+                "noise": In(32),
+                "write": Out(1),
+                "write_index": Out(class_bits),
+                "factor": Out(factor_layout(config)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Memory of y with its running maximum; an index that walks the classes; exponential, logarithm, error."""
+        m = Module()
+        config = self.config
+        bits = config.current.bits
+        m.submodules.memory = memory = Bram(width=bits, depth=config.classes)
+        largest = Signal(signed(bits))
+        m.d.comb += [
+            memory.write_enable.eq(self.push),
+            memory.write_address.eq(self.index),
+            memory.write_data.eq(self.y),
+        ]
+        with m.If(self.begin):
+            m.d.sync += largest.eq(config.current.min)
+        with m.Elif(self.push & (self.y > largest)):
+            m.d.sync += largest.eq(self.y)
+
+        index = Signal.like(self.index)
+        walking = Signal()
+        second = Signal()
+        wait = Signal(4)
+        final = index + 1 == self.classes
+        total = Signal(MANTISSA_BITS + 1 + ceil_log2(config.classes))
+        logarithm = Signal(DISTANCE_BITS)
+
+        m.d.comb += [
+            memory.read_enable.eq(walking),
+            memory.read_address.eq(index),
+            self.noise_index.eq(index),
+        ]
+        walk = delayed(m, walking, Mix.latency + 2, "walk")
+        summing = delayed(m, walking & ~second, 3, "summing")
+        index_later = delayed(m, index, Mix.latency + 2, "index")
+        y = memory.read_data.as_signed()
+        gap = Signal(bits + 1)
+        scaled = Signal(signed(bits))
+        distance = Signal(DISTANCE_BITS)
+        moved = Signal(DISTANCE_BITS + 1)
+        m.d.comb += moved.eq(distance + Mux(second, logarithm, 0))
+        exponential = Signal(MANTISSA_BITS + 1)
+        gap_shifted = wire(m, gap >> self.shift, "gap_shifted")
+        m.d.comb += [gap.eq(largest - y)]
+        m.d.sync += [
+            distance.eq(Mux(gap_shifted > DISTANCE_MAX, DISTANCE_MAX, gap_shifted)),
+            scaled.eq(y >> self.shift),
+            exponential.eq(exp2_negative(moved)),
+        ]
+        with m.If(self.start):
+            m.d.sync += total.eq(0)
+        with m.Elif(summing[3]):
+            m.d.sync += total.eq(total + exponential)
+
+        self._logarithm(m, total, logarithm)
+        self._error(m, exponential, scaled, index_later, walk, second)
+
+        with m.FSM():
+            with m.State("IDLE"):
+                with m.If(self.start):
+                    m.d.sync += [self.busy.eq(1), walking.eq(1), index.eq(0), second.eq(self.mse), wait.eq(0)]
+                    m.next = "WALK"
+            with m.State("WALK"):
+                m.d.sync += index.eq(index + 1)
+                with m.If(final):
+                    m.d.sync += walking.eq(0)
+                    m.next = "WAIT"
+            with m.State("WAIT"):
+                m.d.sync += wait.eq(wait + 1)
+                with m.If(wait == Mix.latency + 4):
+                    m.d.sync += [index.eq(0), wait.eq(0), second.eq(1), walking.eq(~second)]
+                    with m.If(second):
+                        m.d.sync += self.busy.eq(0)
+                        m.next = "IDLE"
+                    with m.Else():
+                        m.next = "WALK"
+        return m
+
+    def _logarithm(self, m: Module, total: Signal, logarithm: Signal) -> None:
+        """`L = 32 n + LOG2[f] - 32 * 9`, two clocks after the sum stands still."""
+        position, below = leading_one(total)
+        whole = Signal(position.shape())
+        fraction = Signal(FRACTION_BITS)
+        m.d.sync += [whole.eq(position), fraction.eq(below[-FRACTION_BITS:])]
+        table = Array(Const(value, FRACTION_BITS + 1) for value in LOG2)
+        m.d.sync += logarithm.eq(whole * FRACTIONS + table[fraction] - FRACTIONS * MANTISSA_BITS)
+
+    def _error(
+        self, m: Module, exponential: Signal, scaled: Signal, index: list[Value], walk: list[Value], second: Signal
+    ) -> None:
+        """Clock 3: probability or scaled y, minus the target; clock 4: sign and magnitude; 7: rounded; 8: written."""
+        config = self.config
+        error = Signal(signed(config.current.bits + 2))
+        probability = (exponential + (1 << PROBABILITY_SHIFT - 1)) >> PROBABILITY_SHIFT
+        target = Mux(index[3] == self.label, UNIT, 0)
+        m.d.sync += error.eq(Mux(self.mse, delayed(m, scaled, 1, "scaled")[1], probability) - target)
+        size = wire(m, magnitude(error), "error_size")
+        limited = Signal(FACTOR_BITS)
+        most = (1 << FACTOR_BITS) - 1
+        m.d.sync += limited.eq(Mux(size > most, most, size))
+        sizes = delayed(m, limited, 2, "size")
+        negative = delayed(m, error[-1], 3, "negative")
+        last = Mix.latency + 2
+        m.d.comb += [
+            self.factor.eq(factor_of(m, config, sizes[2], negative[3], self.noise[25:], "rounded")),
+            self.write.eq(walk[last] & second),
+            self.write_index.eq(index[last]),
+        ]

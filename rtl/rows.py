@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The row pipeline: walks groups and list entries, one weight word a clock, for each of the three verbs."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..arch.array import ArrayConfig, ceil_log2
+from ..arch.formats import FACTOR_BITS, RATE_SHIFT_MAX
+from .core import TREE_CLOCK
+from .lane import REACH_BITS, Lane
+from .learning import Modulate
+from .noise import Mix, group_words
+from .pipeline import delayed
+
+HASH_CLOCK = 1 + Mix.latency
+"""Clock at which a row's noise word is there."""
+SUM_CLOCK = TREE_CLOCK + 1
+"""Clock at which the sum over all cores is there."""
+DRAIN_CLOCKS = SUM_CLOCK + Modulate.latency + 2
+
+
+class Verb(IntEnum):
+    """What is done to the words of a row."""
+
+    SCATTER = 0
+    GATHER = 1
+    UPDATE = 2
+
+
+class _Walk:
+    """Registers that the parts of `Rows` share."""
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.group = Signal(16)
+        self.group_address = Signal(20)
+        self.neuron = Signal(16)
+        self.swap_neuron = Signal(16)
+        self.issue = Signal()
+        self.issue_swap = Signal()
+        self.issue_capture = Signal()
+        self.visited = Signal()
+        self.add = Signal()
+        self.fetch = Signal()
+        self.fetch_group = Signal(16)
+        self.fetched = Signal()
+        self.more = Signal()
+        self.some = Signal(range(config.parallel + 1))
+        self.some_in_use = Signal(range(config.parallel + 1))
+
+
+class Rows(wiring.Component):
+    """For each group of neurons, for each entry of a list: one word.
+
+    SCATTER ends each group with a `capture` (clock 11) as soon as FIRE has done with the group before. GATHER and UPDATE
+    begin each group with a `swap` (clock 8) of the lanes' factors, which were brought while the group before was in work;
+    groups whose factors are all zero are skipped, but for the last one of a GATHER.
+
+    Names carry clocks: `index` is issued at clock 0, `row` and `amount` come back from the list at clock 1. The
+    accumulators `words`, `skipped`, `fired` and `updates` count since `start`.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.config = config
+        address = config.weight_address_bits
+        super().__init__(
+            {
+                "start": In(1),
+                "busy": Out(1),
+                "verb": In(Verb),
+                "count": In(config.count_bits),
+                "groups": In(16),
+                "stride": In(16),
+                "weight_base": In(20),
+                "state_base": In(16),
+                "rate_shift": In(5),
+                # list
+                "index": Out(config.count_bits),
+                "read": Out(1),
+                "row": In(config.row_bits),
+                "amount": In(FACTOR_BITS),
+                "noise_word": In(32),
+                # cores
+                "address": Out(address),
+                "read_weights": Out(1),
+                "swap": Out(1),
+                "noise": Out(32).array(-(-config.parallel // 32)),
+                "reach": Out(signed(REACH_BITS)),
+                "trace": Out(FACTOR_BITS),
+                "rate_room": Out(5),
+                "valid": Out(1),
+                "scatter": Out(1),
+                "event_shift": Out(3),
+                "capture": Out(1),
+                "write": Out(1),
+                "write_address": Out(address),
+                "write_row_noise": Out(32),
+                "write_neuron": Out(16),
+                # factors
+                "factor_read": Out(1),
+                "factor_state": Out(config.state_bits),
+                "factor_shift": Out(1),
+                "factor_some": In(range(config.cores + 1)),
+                # modulate
+                "ahead": Out(1),
+                "ahead_index": Out(config.count_bits),
+                "gather": Out(1),
+                "gather_index": Out(config.count_bits),
+                "gather_add": Out(1),
+                "gather_last": Out(1),
+                "gather_row": Out(config.row_bits),
+                "gather_psi": Out(config.surrogate_bits),
+                "gather_noise": Out(32),
+                # fire
+                "fire_idle": In(1),
+                "fire_group": Out(16),
+                "fire_neuron": Out(16),
+                # counts
+                "words": Out(24),
+                "skipped": Out(24),
+                "fired": Out(16),
+                "updates": Out(32),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Group and entry walk, factor prefetch, delay lines."""
+        m = Module()
+        walk = _Walk(self.config)
+        self._walk(m, walk)
+        self._prefetch(m, walk)
+        self._pipeline(m, walk)
+        return m
+
+    def _walk(self, m: Module, walk: _Walk) -> None:
+        """Which entry of which group is issued at clock 0."""
+        entry = Signal(self.config.count_bits)
+        drain = Signal(range(DRAIN_CLOCKS + 1))
+        # UPDATE ends with its last write; GATHER goes on through MODULATE.
+        early = DRAIN_CLOCKS - Lane.write_clock(self.config) - 2
+        in_flight = Signal()
+        scatter = self.verb == Verb.SCATTER
+        last_group = walk.group + 1 == self.groups
+        last_entry = entry + 1 == self.count
+        next_group = [
+            walk.group.eq(walk.group + 1),
+            walk.group_address.eq(walk.group_address + self.stride),
+            walk.neuron.eq(walk.neuron + self.config.parallel),
+            entry.eq(0),
+        ]
+        m.d.comb += [self.index.eq(entry), self.read.eq(walk.issue)]
+        with m.If(self.capture):
+            m.d.sync += in_flight.eq(0)
+        with m.If(walk.issue):
+            m.d.sync += [entry.eq(entry + 1), self.words.eq(self.words + 1)]
+            with m.If(self.verb == Verb.UPDATE):
+                m.d.sync += self.updates.eq(self.updates + walk.some_in_use)
+
+        with m.FSM():
+            with m.State("IDLE"):
+                with m.If(self.start):
+                    m.d.sync += [
+                        self.busy.eq(1),
+                        walk.group.eq(0),
+                        walk.group_address.eq(self.weight_base),
+                        walk.neuron.eq(0),
+                        entry.eq(0),
+                        drain.eq(Mux(self.verb == Verb.UPDATE, early, 0)),
+                        walk.visited.eq(0),
+                        self.words.eq(0),
+                        self.skipped.eq(0),
+                        self.fired.eq(0),
+                        self.updates.eq(0),
+                    ]
+                    with m.If(scatter):
+                        m.next = "CAPTURE"
+                        with m.If(self.count != 0):
+                            m.next = "STREAM"
+                    with m.Elif(self.count == 0):
+                        m.next = "DRAIN"
+                    with m.Else():
+                        m.next = "FETCH"
+            with m.State("STREAM"):
+                m.d.comb += walk.issue.eq(1)
+                with m.If(last_entry):
+                    with m.If(scatter):
+                        m.next = "CAPTURE"
+                    with m.Else():
+                        m.d.sync += next_group
+                        m.next = "FETCHED"
+                        with m.If(last_group):
+                            m.next = "DRAIN"
+            with m.State("CAPTURE"):
+                with m.If(self.fire_idle & ~in_flight):
+                    m.d.comb += walk.issue_capture.eq(1)
+                    m.d.sync += [
+                        in_flight.eq(1),
+                        self.fire_group.eq(self.state_base + walk.group),
+                        self.fire_neuron.eq(walk.neuron),
+                        self.fired.eq(self.fired + 1),
+                        *next_group,
+                    ]
+                    with m.If(last_group):
+                        m.next = "DRAIN"
+                    with m.Elif(self.count != 0):
+                        m.next = "STREAM"
+            with m.State("FETCH"):
+                m.d.comb += walk.fetch.eq(1)
+                m.d.sync += walk.fetch_group.eq(walk.group)
+                m.next = "FETCHED"
+            with m.State("FETCHED"):
+                with m.If(walk.fetched):
+                    with m.If((walk.some == 0) & ~((self.verb == Verb.GATHER) & last_group)):
+                        m.d.sync += [self.skipped.eq(self.skipped + self.count), *next_group]
+                        m.next = "FETCH"
+                        with m.If(last_group):
+                            m.next = "DRAIN"
+                    with m.Else():
+                        m.d.comb += walk.issue_swap.eq(1)
+                        m.d.sync += [
+                            walk.some_in_use.eq(walk.some),
+                            walk.visited.eq(1),
+                            walk.add.eq(walk.visited),
+                            walk.swap_neuron.eq(walk.neuron),
+                            walk.fetch_group.eq(walk.group + 1),
+                            walk.more.eq(~last_group),
+                        ]
+                        m.next = "STREAM"
+            with m.State("DRAIN"):
+                m.d.sync += drain.eq(drain + 1)
+                with m.If((drain >= DRAIN_CLOCKS) & self.fire_idle & ~in_flight):
+                    m.d.sync += self.busy.eq(0)
+                    m.next = "IDLE"
+                with m.If(drain == DRAIN_CLOCKS):
+                    m.d.sync += drain.eq(drain)
+
+    def _prefetch(self, m: Module, walk: _Walk) -> None:
+        """Bring a group's factors into the lanes' chain, lane after lane; count the nonzero ones."""
+        lanes = self.config.lanes
+        lane = Signal(range(lanes))
+        reading = Signal()
+        arriving = Signal()
+        begin = walk.fetch | (self.swap & walk.more)
+        m.d.sync += arriving.eq(reading)
+        m.d.comb += [
+            self.factor_read.eq(reading),
+            self.factor_state.eq(((self.state_base + walk.fetch_group) << ceil_log2(lanes)) + lane),
+            self.factor_shift.eq(arriving),
+        ]
+        with m.If(walk.issue_swap):
+            m.d.sync += walk.fetched.eq(0)
+        with m.If(begin):
+            m.d.sync += [reading.eq(1), walk.fetched.eq(0), lane.eq(0), walk.some.eq(0)]
+        with m.Elif(reading):
+            m.d.sync += lane.eq(lane + 1)
+            with m.If(lane == lanes - 1):
+                m.d.sync += reading.eq(0)
+        with m.If(arriving):
+            m.d.sync += walk.some.eq(walk.some + self.factor_some)
+            with m.If(~reading):
+                m.d.sync += walk.fetched.eq(1)
+
+    def _pipeline(self, m: Module, walk: _Walk) -> None:
+        """Delay lines from the issue to the last write."""
+        config = self.config
+        write_clock = Lane.write_clock(config)
+        scatter = self.verb == Verb.SCATTER
+        update = self.verb == Verb.UPDATE
+        gather = self.verb == Verb.GATHER
+
+        valid = delayed(m, walk.issue, SUM_CLOCK, "valid")
+        swap = delayed(m, walk.issue_swap, 8, "swap")
+        capture = delayed(m, walk.issue_capture, 11, "capture")
+        index = delayed(m, self.index, SUM_CLOCK, "index")
+        row = [Signal(1), *delayed(m, self.row, SUM_CLOCK - 1, "row")]
+        amount = [Signal(1), *delayed(m, self.amount, SUM_CLOCK - 1, "amount")]
+        base = delayed(m, walk.group_address, 1, "base")[1]
+        address_2 = Signal(config.weight_address_bits)
+        m.d.sync += address_2.eq(base + self.row)
+        address = [Signal(1), Signal(1), *delayed(m, address_2, write_clock - 2, "address")]
+        word = [*([Signal(1)] * HASH_CLOCK), *delayed(m, self.noise_word, SUM_CLOCK - HASH_CLOCK, "word")]
+
+        neuron_7 = Signal(16)
+        with m.If(swap[6]):
+            m.d.sync += neuron_7.eq(walk.swap_neuron)
+        noise = group_words(m, word[HASH_CLOCK], neuron_7, config.parallel, turn=(32 - self.rate_shift)[:5])
+        for lane_word, value in zip(self.noise, noise, strict=True):
+            m.d.sync += lane_word.eq(value)
+        m.d.sync += self.reach.eq(amount[7] - self.rate_shift)
+        m.d.comb += [
+            self.address.eq(address[8]),
+            self.read_weights.eq(valid[8]),
+            self.swap.eq(swap[8]),
+            self.trace.eq(amount[8]),
+            self.rate_room.eq(RATE_SHIFT_MAX - self.rate_shift),
+            self.valid.eq(valid[10] & ~update),
+            self.scatter.eq(scatter),
+            self.event_shift.eq(amount[10]),
+            self.capture.eq(capture[11]),
+            self.write.eq(valid[write_clock] & update),
+            self.write_address.eq(address[write_clock]),
+            self.write_row_noise.eq(word[write_clock]),
+            self.write_neuron.eq(neuron_7),
+        ]
+        last = delayed(m, walk.group + 1 == self.groups, SUM_CLOCK, "last")
+        add = delayed(m, walk.add, SUM_CLOCK, "add")
+        m.d.comb += [
+            self.ahead.eq(valid[SUM_CLOCK - 1] & gather),
+            self.ahead_index.eq(index[SUM_CLOCK - 1]),
+            self.gather.eq(valid[SUM_CLOCK] & gather),
+            self.gather_index.eq(index[SUM_CLOCK]),
+            self.gather_add.eq(add[SUM_CLOCK]),
+            self.gather_last.eq(last[SUM_CLOCK]),
+            self.gather_row.eq(row[SUM_CLOCK]),
+            self.gather_psi.eq(amount[SUM_CLOCK]),
+            self.gather_noise.eq(word[SUM_CLOCK]),
+        ]

@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sequencer: one time step as a walk over layer descriptors."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..arch.array import ArrayConfig
+from ..arch.noise import Domain
+from ..arch.registers import DESCRIPTOR, DESCRIPTOR_WORDS
+from .bram import Bram
+from .noise import Mix
+from .rows import Verb
+
+FIELDS = {field.name: field for field in DESCRIPTOR}
+USED_WORDS = 1 + max(field.word for field in DESCRIPTOR)
+
+
+class Phase(IntEnum):
+    """What part of a step is in work; also what is accounted at its end."""
+
+    FORWARD = 0
+    ERROR = 1
+    GATHER = 2
+    UPDATE = 3
+    END = 4
+
+
+class Sequencer(wiring.Component):
+    """One step: FORWARD of every layer, ERROR, GATHER from the readout down, UPDATE from the bottom up, END.
+
+    Every phase begins with the layer's descriptor (`field`) and the key of its noise, both read here. The trace sweep of a
+    layer starts with its FORWARD and runs beside it; UPDATE waits for it. At the end of a phase `account` pulses; `elapsed`
+    then holds its clocks, and no row moves before `account_busy` falls.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.config = config
+        self.words = [Signal(32, name=f"descriptor_{word}") for word in range(USED_WORDS)]
+        count = config.count_bits
+        super().__init__(
+            {
+                # host
+                "seed": In(32),
+                "sample": In(32),
+                "layers": In(4),
+                "hold": In(1),
+                "idle": Out(1),
+                "sample_done": Out(1),
+                "descriptor_read": In(1),
+                "descriptor_write": In(1),
+                "descriptor_address": In(6),
+                "descriptor_in": In(32),
+                "descriptor_out": Out(32),
+                # events
+                "ready_step": In(1),
+                "first": In(1),
+                "last": In(1),
+                "learn": In(1),
+                "current": In(1),
+                "input_count": In(count),
+                "release": Out(1),
+                "region": Out(2),
+                "event_count": Out(count),
+                # noise
+                "keying": Out(1),
+                "key_operand": Out(32),
+                "mixed": In(32),
+                "key": Out(32),
+                # rows
+                "rows_start": Out(1),
+                "rows_busy": In(1),
+                "verb": Out(Verb),
+                "rows_count": Out(count),
+                # fire
+                "spike": In(1),
+                "surrogate": In(1),
+                "spike_fill": Out(count),
+                "surrogate_fill": Out(count),
+                # traces
+                "sweep_start": Out(1),
+                "sweep_busy": In(1),
+                "sweep_count": In(count),
+                "sweep_key": Out(32),
+                "sweep_region": Out(2),
+                # readout
+                "readout_begin": Out(1),
+                "readout_start": Out(1),
+                "readout_busy": In(1),
+                # state
+                "layer": Out(3),
+                "step": Out(32),
+                "account_phase": Out(Phase),
+                "below_state_base": Out(16),
+                "below_signal_shift": Out(5),
+                "gather_base": Out(16),
+                "account": Out(1),
+                "account_busy": In(1),
+                "elapsed": Out(24),
+            }
+        )
+
+    def field(self, name: str) -> Value:
+        """A field of the descriptor that was loaded last."""
+        place = FIELDS[name]
+        return self.words[place.word][place.lsb : place.lsb + place.width]
+
+    def elaborate(self, platform: object) -> Module:
+        """Descriptor table and list lengths, then the walk."""
+        m = Module()
+        config = self.config
+        m.submodules.descriptors = descriptors = Bram(width=32, depth=config.layers * DESCRIPTOR_WORDS)
+        m.submodules.update_counts = update_counts = Bram(width=config.count_bits, depth=8)
+        m.submodules.gather_counts = gather_counts = Bram(width=config.count_bits, depth=8)
+
+        target = Signal(3)
+        word = Signal(range(USED_WORDS + 2))
+        wait = Signal(range(Mix.latency + 2))
+        step_key = Signal(32)
+        domain = Signal(range(len(Domain)))
+        sweep_layer = Signal(4)
+        sweeping = Signal()
+        timer = Signal(24)
+        phase = Signal(Phase)
+        is_last_layer = self.layer + 1 == self.layers
+        loading_below = Signal()
+
+        m.d.comb += [
+            descriptors.read_enable.eq(1),
+            descriptors.read_address.eq(
+                Mux(
+                    self.descriptor_read, self.descriptor_address, Cat(word[:3], Mux(loading_below, target, self.layer))
+                )
+            ),
+            descriptors.write_enable.eq(self.descriptor_write),
+            descriptors.write_address.eq(self.descriptor_address),
+            descriptors.write_data.eq(self.descriptor_in),
+            self.descriptor_out.eq(descriptors.read_data),
+            update_counts.read_enable.eq(1),
+            update_counts.read_address.eq(self.layer),
+            update_counts.write_enable.eq(sweeping & ~self.sweep_busy),
+            update_counts.write_address.eq(sweep_layer[:3]),
+            update_counts.write_data.eq(self.sweep_count),
+            gather_counts.read_enable.eq(1),
+            gather_counts.read_address.eq(target),
+            gather_counts.write_address.eq(self.layer),
+            gather_counts.write_data.eq(self.surrogate_fill),
+            self.region.eq(Mux(self.layer == 0, Cat(self.current, Const(0, 1)), Cat(self.layer[0], Const(1, 1)))),
+            self.rows_count.eq(
+                Mux(
+                    self.verb == Verb.SCATTER,
+                    self.event_count,
+                    Mux(self.verb == Verb.GATHER, gather_counts.read_data, update_counts.read_data),
+                )
+            ),
+        ]
+        with m.If(self.spike):
+            m.d.sync += self.spike_fill.eq(self.spike_fill + 1)
+        with m.If(self.surrogate):
+            m.d.sync += self.surrogate_fill.eq(self.surrogate_fill + 1)
+        with m.If(sweeping & ~self.sweep_busy):
+            m.d.sync += [sweeping.eq(0), sweep_layer.eq(sweep_layer + 1)]
+        m.d.sync += timer.eq(timer + 1)
+
+        def load(below: int = 0) -> None:
+            m.d.sync += [word.eq(0), loading_below.eq(below)]
+            m.next = "LOAD"
+
+        def key(purpose: Domain) -> None:
+            m.d.sync += [domain.eq(purpose), wait.eq(0)]
+            m.next = "KEY"
+
+        def finish(ended: Phase) -> None:
+            m.d.comb += [self.account.eq(1), self.account_phase.eq(ended)]
+            m.d.sync += [self.elapsed.eq(timer), timer.eq(0)]
+
+        def start_rows(verb: Verb) -> None:
+            m.d.sync += self.verb.eq(verb)
+            m.next = "ROWS"
+
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += self.idle.eq(~self.ready_step | self.hold)
+                m.d.sync += [timer.eq(0), wait.eq(0), self.layer.eq(0), sweep_layer.eq(0)]
+                with m.If(self.ready_step & ~self.hold):
+                    m.d.sync += [
+                        self.step.eq(Mux(self.first, 0, self.step + 1)),
+                        self.event_count.eq(self.input_count),
+                    ]
+                    m.next = "SAMPLE-KEY"
+            with m.State("SAMPLE-KEY"):
+                m.d.comb += [self.keying.eq(1), self.key_operand.eq(self.seed ^ self.sample)]
+                m.d.sync += wait.eq(wait + 1)
+                with m.If(wait == Mix.latency):
+                    m.d.sync += [step_key.eq(self.mixed + self.step), wait.eq(0)]
+                    m.next = "STEP-KEY"
+            with m.State("STEP-KEY"):
+                m.d.comb += [self.keying.eq(1), self.key_operand.eq(step_key)]
+                m.d.sync += wait.eq(wait + 1)
+                with m.If(wait == Mix.latency):
+                    m.d.sync += [step_key.eq(self.mixed), phase.eq(Phase.FORWARD)]
+                    load()
+            with m.State("LOAD"):
+                m.d.sync += word.eq(word + 1)
+                for number in range(USED_WORDS):
+                    with m.If(word == number + 1):
+                        m.d.sync += self.words[number].eq(descriptors.read_data)
+                with m.If(word == USED_WORDS):
+                    m.next = "LOADED"
+            with m.State("LOADED"):
+                with m.If(loading_below):
+                    m.d.sync += [
+                        self.below_state_base.eq(self.field("state_base")),
+                        self.below_signal_shift.eq(self.field("signal_shift")),
+                        self.gather_base.eq(self.field("gather_base")),
+                    ]
+                    load()
+                with m.Elif(phase == Phase.FORWARD):
+                    with m.If(self.learn):
+                        key(Domain.TRACE)
+                    with m.Elif(config.signatures):
+                        key(Domain.STATE)
+                    with m.Else():
+                        m.next = "FORWARD"
+                with m.Elif(phase == Phase.GATHER):
+                    key(Domain.SIGNAL)
+                with m.Elif(sweep_layer > self.layer):
+                    key(Domain.WEIGHT)
+            with m.State("KEY"):
+                about = Mux(domain == Domain.SIGNAL, target, self.layer)
+                m.d.comb += [self.keying.eq(1), self.key_operand.eq(step_key ^ Cat(domain, about))]
+                m.d.sync += wait.eq(wait + 1)
+                with m.If(wait == Mix.latency):
+                    m.d.sync += self.key.eq(self.mixed)
+                    with m.Switch(domain):
+                        with m.Case(Domain.TRACE):
+                            m.next = "SWEEP"
+                        with m.Case(Domain.STATE):
+                            m.next = "FORWARD"
+                        with m.Case(Domain.ERROR):
+                            m.next = "ERROR"
+                        with m.Case(Domain.SIGNAL):
+                            start_rows(Verb.GATHER)
+                        with m.Case(Domain.WEIGHT):
+                            start_rows(Verb.UPDATE)
+            with m.State("SWEEP"):
+                with m.If(~self.sweep_busy & ~sweeping):
+                    m.d.comb += self.sweep_start.eq(1)
+                    m.d.sync += [self.sweep_key.eq(self.key), self.sweep_region.eq(self.region)]
+                    m.next = "SWEPT"
+            with m.State("SWEPT"):
+                m.d.sync += sweeping.eq(1)
+                if config.signatures:
+                    key(Domain.STATE)
+                else:
+                    m.next = "FORWARD"
+            with m.State("FORWARD"):
+                m.d.comb += self.readout_begin.eq(1)
+                start_rows(Verb.SCATTER)
+            with m.State("ROWS"):
+                with m.If(~self.account_busy):
+                    m.d.comb += self.rows_start.eq(1)
+                    with m.If(self.verb == Verb.SCATTER):
+                        m.d.sync += [self.spike_fill.eq(0), self.surrogate_fill.eq(0)]
+                    m.next = "STARTED"
+            with m.State("STARTED"):
+                m.next = "BUSY"
+            with m.State("BUSY"):
+                with m.If(~self.rows_busy):
+                    m.next = "DONE"
+            with m.State("DONE"):
+                with m.Switch(phase):
+                    with m.Case(Phase.FORWARD):
+                        m.d.comb += gather_counts.write_enable.eq(1)
+                        finish(Phase.FORWARD)
+                        m.next = "FORWARDED"
+                    with m.Case(Phase.GATHER):
+                        finish(Phase.GATHER)
+                        m.next = "GATHERED"
+                    with m.Default():
+                        finish(Phase.UPDATE)
+                        m.next = "UPDATED"
+            with m.State("FORWARDED"):
+                m.d.sync += target.eq(self.layer - 1)
+                with m.If(~is_last_layer):
+                    m.d.sync += [self.layer.eq(self.layer + 1), self.event_count.eq(self.spike_fill)]
+                    load()
+                with m.Elif(self.learn):
+                    m.d.sync += phase.eq(Phase.ERROR)
+                    key(Domain.ERROR)
+                with m.Else():
+                    m.next = "END"
+            with m.State("ERROR"):
+                m.d.comb += self.readout_start.eq(1)
+                m.next = "ERROR-START"
+            with m.State("ERROR-START"):
+                m.next = "ERROR-BUSY"
+            with m.State("ERROR-BUSY"):
+                with m.If(~self.readout_busy & ~self.account_busy):
+                    finish(Phase.ERROR)
+                    m.next = "ERROR-DONE"
+            with m.State("ERROR-DONE"):
+                with m.If(self.layer == 0):
+                    m.d.sync += phase.eq(Phase.UPDATE)
+                    load()
+                with m.Else():
+                    m.d.sync += phase.eq(Phase.GATHER)
+                    load(below=1)
+            with m.State("GATHERED"):
+                m.d.sync += [self.layer.eq(target), target.eq(target - 1)]
+                with m.If(target == 0):
+                    m.d.sync += phase.eq(Phase.UPDATE)
+                    load()
+                with m.Else():
+                    load(below=1)
+            with m.State("UPDATED"):
+                m.d.sync += self.layer.eq(self.layer + 1)
+                m.next = "END"
+                with m.If(~is_last_layer):
+                    load()
+            with m.State("END"):
+                with m.If(~self.account_busy):
+                    m.d.comb += [self.release.eq(1), self.sample_done.eq(self.last)]
+                    finish(Phase.END)
+                    m.next = "ENDED"
+            with m.State("ENDED"):
+                with m.If(~self.account_busy):
+                    m.next = "IDLE"
+        return m

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pre traces: one sweep a step and layer decays them, adds the events, and lists the rows worth visiting."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..arch.array import ArrayConfig, ceil_log2
+from ..arch.formats import FACTOR_BITS
+from .bram import Bram
+from .events import entry_layout
+from .fixed import partial_products, pow2_exponent, saturate_unsigned
+from .lane import EXPONENT_BITS
+from .noise import Mix, digest
+from .pipeline import delayed, wire
+
+
+def update_layout(config: ArrayConfig) -> data.StructLayout:
+    """An entry of the update list: the row and its trace, as an exponent or as it is."""
+    amount = EXPONENT_BITS if config.products == "shift" else FACTOR_BITS
+    return data.StructLayout({"row": config.row_bits, "amount": amount})
+
+
+class Traces(wiring.Component):
+    """`p = min(255, ((trace_decay * p) >> decay_bits) + (x << trace_shift))` for every row of a layer.
+
+    `traces_per_word` rows are decayed at once; a word takes one clock, one more for each of its events and one for each of
+    its rows that stays nonzero, which goes to the update list rounded to a power of two. Events come in ascending order of
+    row. The parameters are taken at `start`, but for `key`; `count` is the list's length when `busy` falls.
+    """
+
+    def __init__(self, config: ArrayConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "start": In(1),
+                "busy": Out(1),
+                "first": In(1),
+                "key": In(32),
+                "inputs": In(16),
+                "trace_base": In(16),
+                "list_base": In(16),
+                "decay": In(config.decay_bits + 1),
+                "shift": In(4),
+                "event_count": In(config.count_bits),
+                "event_index": Out(config.count_bits),
+                "event_read": Out(1),
+                "event": In(entry_layout(config)),
+                "list_write": Out(1),
+                "list_address": Out(16),
+                "list_entry": Out(update_layout(config)),
+                "count": Out(config.count_bits),
+                "overs": Out(range(config.traces_per_word + 1)),
+                "digest": Out(32),
+                "digest_valid": Out(1),
+                "host_read": In(1),
+                "host_write": In(1),
+                "host_clear": In(1),
+                "host_word": In(16),
+                "host_place": In(3),
+                "host_data": In(FACTOR_BITS),
+                "host_trace": Out(FACTOR_BITS),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Memory and hash, the decaying front, the FSM that adds and emits."""
+        m = Module()
+        config = self.config
+        rows = config.traces_per_word
+        place_bits = ceil_log2(rows)
+        value_bits = max(FACTOR_BITS, config.event_bits + 7) + 1
+        m.submodules.memory = memory = Bram(width=rows * FACTOR_BITS, depth=config.trace_words)
+        m.submodules.mix = mix = Mix()
+
+        take = Signal()
+        word = Signal(rows * FACTOR_BITS)
+        decayed = [Signal(FACTOR_BITS, name=f"decayed_{place}") for place in range(rows)]
+        values = [Signal(value_bits, name=f"value_{place}") for place in range(rows)]
+        clamped = [saturate_unsigned(m, value, FACTOR_BITS) for value in values]
+        index = Signal(16)
+        fetch = Signal(16)
+        words = Signal(16)
+        prime = Signal(2)
+        left = Signal(rows)
+        kept = [Signal(FACTOR_BITS, name=f"kept_{place}") for place in range(rows)]
+        store = Signal()
+        emit = Signal()
+        emit_row = Signal(config.row_bits)
+        emit_trace = Signal(FACTOR_BITS)
+
+        names = ("first", "inputs", "trace_base", "list_base", "decay", "shift", "event_count")
+        now = {name: Signal.like(getattr(self, name), name=name) for name in names}
+        with m.If(self.start):
+            m.d.sync += [register.eq(getattr(self, name)) for name, register in now.items()]
+        with m.If(take):
+            m.d.sync += [word.eq(memory.read_data), fetch.eq(fetch + 1)]
+            for place in range(rows):
+                trace = word[place * FACTOR_BITS : (place + 1) * FACTOR_BITS]
+                product = partial_products(trace, now["decay"], 0, config.decay_bits + 1)
+                m.d.sync += [
+                    decayed[place].eq(Mux(now["first"], 0, product >> config.decay_bits)),
+                    values[place].eq(decayed[place]),
+                ]
+        here = wire(m, self.event.row >> place_bits == index, "here")
+        head = Signal(config.count_bits)
+        consume = Signal()
+        more = head != now["event_count"]
+        amount = wire(m, (Const(1, value_bits) << (self._event_shift() + now["shift"]))[:value_bits], "amount")
+        some = Cat(value.any() for value in values)
+
+        with m.FSM():
+            with m.State("IDLE"):
+                with m.If(self.start):
+                    m.d.sync += [
+                        self.busy.eq(1),
+                        self.count.eq(0),
+                        head.eq(0),
+                        index.eq(0),
+                        fetch.eq(self.trace_base),
+                        words.eq((self.inputs + rows - 1) >> place_bits),
+                        prime.eq(0),
+                    ]
+                    m.next = "PRIME"
+            with m.State("PRIME"):
+                m.d.comb += [take.eq(1), self.event_read.eq(prime == 0)]
+                m.d.sync += prime.eq(prime + 1)
+                with m.If(prime == 3):
+                    m.next = "WORD"
+            with m.State("WORD"):
+                with m.If(more & here):
+                    m.d.comb += [consume.eq(1), self.event_read.eq(1)]
+                    m.d.sync += head.eq(head + 1)
+                    with m.Switch(self.event.row[:place_bits] if place_bits else Const(0, 1)):
+                        for place in range(rows):
+                            with m.Case(place):
+                                m.d.sync += values[place].eq(values[place] + amount)
+                with m.Else():
+                    m.d.comb += store.eq(1)
+                    for place in range(rows):
+                        m.d.sync += kept[place].eq(clamped[place][0])
+                    m.d.sync += left.eq(some)
+                    with m.If(some.any()):
+                        m.next = "EMIT"
+                    with m.Else():
+                        self._next_word(m, take, index, words)
+            with m.State("EMIT"):
+                m.d.comb += emit.eq(1)
+                remaining = wire(m, left & (left - 1)[:rows], "remaining")
+                m.d.sync += left.eq(remaining)
+                for place in reversed(range(rows)):
+                    with m.If(left[place]):
+                        m.d.comb += [emit_row.eq(Cat(Const(place, place_bits), index)), emit_trace.eq(kept[place])]
+                with m.If(~remaining.any()):
+                    self._next_word(m, take, index, words)
+            with m.State("DRAIN"):
+                m.d.sync += prime.eq(prime + 1)
+                with m.If(prime == 3):
+                    m.next = "DRAIN-AGAIN"
+            with m.State("DRAIN-AGAIN"):
+                m.d.sync += prime.eq(prime + 1)
+                with m.If(prime == 3):
+                    m.d.sync += self.busy.eq(0)
+                    m.next = "IDLE"
+
+        host_lane = self._host_value(m, memory.read_data)
+        m.d.comb += [
+            self.event_index.eq(head + consume),
+            memory.read_enable.eq(take | self.host_read),
+            memory.read_address.eq(Mux(self.host_read, self.host_word, fetch)),
+            memory.write_enable.eq(store | self.host_write),
+            memory.write_address.eq(Mux(self.host_write, self.host_word, now["trace_base"] + index)),
+            memory.write_data.eq(Mux(self.host_write, host_lane, Cat(value for value, _ in clamped))),
+        ]
+        with m.If(store):
+            m.d.comb += self.overs.eq(sum((over for _, over in clamped), start=Const(0, 1)))
+        self._emit(m, mix, emit, emit_row, emit_trace, now["list_base"])
+        return m
+
+    def _event_shift(self) -> Value:
+        return self.event.shift if self.config.event_bits > 1 else Const(0, 1)
+
+    def _next_word(self, m: Module, take: Signal, index: Signal, words: Signal) -> None:
+        """Go on to the next word, or let the hash run empty."""
+        m.d.comb += take.eq(1)
+        m.d.sync += index.eq(index + 1)
+        with m.If(index + 1 == words):
+            m.next = "DRAIN"
+        with m.Else():
+            m.next = "WORD"
+
+    def _host_value(self, m: Module, read: Value) -> Value:
+        """The trace at `host_place` of the word read last, and that word with the host's trace in its place."""
+        rows = self.config.traces_per_word
+        traces = [read[place * FACTOR_BITS : (place + 1) * FACTOR_BITS] for place in range(rows)]
+        for place in range(rows):
+            with m.If(self.host_place == place):
+                m.d.comb += self.host_trace.eq(traces[place])
+        return Cat(
+            Mux(self.host_clear, 0, Mux(self.host_place == place, self.host_data, trace))
+            for place, trace in enumerate(traces)
+        )
+
+    def _emit(self, m: Module, mix: Mix, emit: Signal, row: Signal, trace: Signal, base: Signal) -> None:
+        """Round the trace with its row's noise and append it to the list."""
+        m.d.comb += mix.i.eq(self.key ^ row)
+        valid = delayed(m, emit, mix.latency, "emit")[-1]
+        row_out = delayed(m, row, mix.latency, "emit_row")[-1]
+        trace_out = delayed(m, trace, mix.latency, "emit_trace")[-1]
+        amount = pow2_exponent(m, trace_out, mix.o[25:]) if self.config.products == "shift" else trace_out
+        m.d.sync += [
+            self.list_write.eq(valid),
+            self.list_address.eq(base + self.count),
+            self.list_entry.row.eq(row_out),
+            self.list_entry.amount.eq(amount),
+        ]
+        with m.If(valid):
+            m.d.sync += self.count.eq(self.count + 1)
+        if self.config.signatures:
+            m.d.comb += [self.digest.eq(digest(m, mix.o ^ trace_out)), self.digest_valid.eq(valid)]
