@@ -50,7 +50,7 @@ class Defaults:
 
 
 DEFAULTS: dict[str, Defaults] = {
-    "digits": Defaults(layers=(64, 64, 10), steps=8, epochs=10, rate=1, fall=3),
+    "digits": Defaults(layers=(64, 64, 10), steps=12, epochs=10, rate=0, fall=2),
     "mnist": Defaults(layers=(784, 256, 10), steps=6, epochs=4, rate=1, fall=3),
     "nmnist": Defaults(layers=(578, 128, 10), steps=12, epochs=10, rate=1, fall=3),
 }
