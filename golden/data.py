@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from ..arch.errors import ConfigurationError, ToolError, did_you_mean
 from ..arch.noise import mix
+from .encode import binned
 
 Values = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -39,7 +40,7 @@ NMNIST_FOLDERS = ("NMNIST", "NMNISTSmall")
 NMNIST_SIDE = 17
 NMNIST_STEPS = 12
 SACCADES_US = 300_000
-"""Three saccades of 100 ms; the few later events count to the last step."""
+"""Three saccades of 100 ms; the few later events are dropped."""
 
 FETCH = "the file is damaged: fetch it again"
 
@@ -186,11 +187,16 @@ def read_idx(path: Path, magic: int) -> Values:
 
 
 def bin_events(events: Any, steps: int) -> Values:
-    """Events of a 34x34 sensor (a structured array: x, y, t in microseconds, p) as (steps, 2*17*17) zeros and ones."""
-    bins = np.zeros((steps, 2, NMNIST_SIDE, NMNIST_SIDE), np.uint8)
-    when = np.clip(events["t"] * steps // SACCADES_US, 0, steps - 1)
-    bins[when, events["p"], events["y"] >> 1, events["x"] >> 1] = 1
-    return bins.reshape(steps, -1)
+    """Events of a 34x34 sensor (a structured array: x, y, t in microseconds, p) as (steps, 2*17*17) zeros and ones.
+
+    The input is `(p * 17 + y // 2) * 17 + x // 2`. Raises `ConfigurationError` for an event outside the sensor.
+    """
+    x, y = events["x"] >> 1, events["y"] >> 1
+    if events.size and max(x.max(), y.max()) >= NMNIST_SIDE:
+        raise ConfigurationError(f"an event at ({events['x'].max()}, {events['y'].max()}) is outside the 34x34 sensor")
+    channels = (events["p"] * NMNIST_SIDE + y) * NMNIST_SIDE + x
+    bins = binned(events["t"], channels, duration=SACCADES_US, steps=steps, inputs=2 * NMNIST_SIDE**2)
+    return bins.astype(np.uint8)
 
 
 def _folder(data_dir: str | Path | None, names: tuple[str, ...], what: str) -> Path:
@@ -275,7 +281,7 @@ def _read_recordings(folder: Path, steps: int, *, train: bool) -> tuple[Values, 
         try:
             events, label = recordings[index]
             inputs[position] = bin_events(events, steps)
-        except (OSError, ValueError, IndexError) as error:
+        except (OSError, ValueError, ConfigurationError) as error:
             raise ConfigurationError(f"{recordings.data[index]}: not a recording: {error}", FETCH) from error
         labels[position] = label
     return inputs, labels
