@@ -373,7 +373,7 @@ class Array(wiring.Component):
         descriptors = host.space == Space.DESCRIPTORS
         m.d.comb += [
             host.granted.eq(seq.idle),
-            host.working.eq(~self.waiting),
+            host.working.eq(~seq.idle | self.lists.ready_step),
             host.faults.eq(self.lists.fault),
             self.lists.clear_fault.eq(host.clear_counters),
             counters.clear.eq(host.clear_counters),
