@@ -25,10 +25,10 @@ lint: setup
 	MYPYPATH=.venv/names $(BIN)/mypy -p trifactor
 
 test: lint
-	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal
 
 check: lint
-	$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m 'not slow'
 
 clean:
 	rm -rf .venv build trifactor.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

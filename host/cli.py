@@ -73,6 +73,8 @@ def call(words: list[str]) -> int:
         return _report(error, words)
     except KeyboardInterrupt as error:
         return _report(error, words)
+    if code == Interrupted.exit_code:  # typer has made it of a Ctrl-C
+        return _report(KeyboardInterrupt(), words)
     return code if isinstance(code, int) else 0
 
 

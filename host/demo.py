@@ -35,7 +35,8 @@ SHOWN = 6
 """Unseen samples in the report's rasters."""
 
 GOLDEN = "golden model, integers, OTTT"
-FLOATS = {"float, OTTT": "ottt-o", "float, BPTT": "bptt"}
+FLOATS = {"float, OTTT": ("ottt-o", 0.5, 1), "float, BPTT": ("bptt", 1.0, 8)}
+"""Name -> rule of `golden/floating.py`, learning rate, samples per update: each rate the best of a coarse search."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,12 +87,28 @@ def demo(
 
 def _floats(output: Output, plan: Plan) -> dict[str, float]:
     """Test accuracy of the float references, with the coding, steps and epochs of the plan."""
-    from ..golden.floating import train_float
+    from ..golden.baseline import train_float
 
+    model = plan.model
+    training = model.training
+    if training is None:
+        raise ConfigurationError("the model holds no training")
     found = {}
-    for name, rule in FLOATS.items():
-        found[name] = train_float(rule, plan)
-        output.note(f"{name}: {percent(found[name])}", level=1)
+    for name, (rule, rate, batch) in FLOATS.items():
+        with output.progress(name, training.epochs) as update:
+            history = train_float(
+                rule,
+                plan.dataset,
+                model.network.sizes,
+                coding=model.coding,
+                epochs=training.epochs,
+                seed=model.state.seed,
+                rate=rate,
+                fall=training.fall,
+                batch=batch,
+                progress=lambda epoch, value, update=update: update(epoch + 1, note=f"{percent(value)}"),  # type: ignore[misc]
+            )
+        found[name] = history.accuracies[-1]
     return found
 
 

@@ -53,7 +53,8 @@ class Output:
         """A table of the result for a person; the first column is text, the others align right unless `left`."""
         if self.as_json:
             return
-        table = Table(title=title, title_justify="left", title_style="bold")
+        self.results.print(f"\n{title}", style="bold", markup=False)
+        table = Table()
         for index, column in enumerate(columns):
             table.add_column(column, justify="right" if index and not left else "left", overflow="fold")
         for row in rows:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +52,7 @@ def new_plan(config: Config, settings: LearnConfig, data_dir: Path | None) -> Pl
     sizes = sizes or default.layers
     kind = "events" if dataset.kind == "events" else settings.coding or "bernoulli"
     bits = config.array.event_bits if kind == "graded" else 1
+    check_samples(dataset, sizes, "--layers")
     rate = default.rate if settings.rate is None else settings.rate
     network = network_for(rule, sizes, config.array, rate=rate, event_value_bits=bits)
     array: ArrayConfig = config.array if config.array_given else fitted(network, config.array)
@@ -69,6 +71,16 @@ def new_plan(config: Config, settings: LearnConfig, data_dir: Path | None) -> Pl
         ),
     )
     return Plan(dataset=dataset, model=model)
+
+
+def check_samples(dataset: Dataset, sizes: Sequence[int], where: str) -> None:
+    """Raise `ConfigurationError` if a network of these `sizes`, which stand in `where`, cannot take the data set."""
+    if dataset.inputs != sizes[0] or dataset.classes > sizes[-1]:
+        raise ConfigurationError(
+            f"{where}: {'-'.join(map(str, sizes))} has {sizes[0]} inputs and {sizes[-1]} outputs, "
+            f"{dataset.name} has {dataset.inputs} inputs and {dataset.classes} classes",
+            f"begin with {dataset.inputs} and end with {dataset.classes}, or choose another data set",
+        )
 
 
 def resumed_plan(path: Path, config: Config, settings: LearnConfig, data_dir: Path | None) -> Plan:

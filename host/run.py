@@ -18,6 +18,7 @@ from .devices import make_device
 from .learn import check_output
 from .options import DataDir, Device, Json, Verbose
 from .output import Output, percent, thousands
+from .plan import check_samples
 from .utilisation import utilisation
 
 CHUNK = {"golden": 500, "verilator": 16, "icarus": 4}
@@ -53,12 +54,7 @@ def run(
 
     stored = load_model(model)
     samples = load(check_choice(dataset or stored.dataset, DATASETS, "data set"), data_dir, steps=stored.coding.steps)
-    if samples.inputs != stored.network.inputs or samples.classes > stored.network.outputs:
-        raise ConfigurationError(
-            f"{model}: takes {stored.network.inputs} inputs and knows {stored.network.outputs} classes, "
-            f"{samples.name} has {samples.inputs} and {samples.classes}",
-            f"it was trained on {stored.dataset}",
-        )
+    check_samples(samples, stored.network.sizes, str(model))
     labels = samples.test_labels[:limit]
     backend = make_device(device, stored.array, stored.network, stored.state)
     counters: Counter[str] = Counter()

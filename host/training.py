@@ -39,7 +39,7 @@ def learn_on(
     """Do all that is left of `model.training` on devices that `make` gives, one for each epoch's learning rate.
 
     Weights, accuracies and checkpoint files are those of `golden.train.learn`, bit for bit; a training can change its
-    device on the way. The counters are sums over what ran in this call. Ctrl-C saves the last finished chunk and goes on up.
+    device on the way. The counters are sums over what ran in this call. Ctrl-C saves the last finished chunk first.
     """
     from ..golden.checkpoint import save_model
     from ..golden.train import History, Progress, evaluate, order_of, rate_fall, slowed

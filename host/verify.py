@@ -14,6 +14,7 @@ from ..arch.errors import ConfigurationError, MismatchError
 from .config import DATASETS, SIMULATORS, check_choice
 from .options import DataDir, Json, Seed, Verbose
 from .output import Output, Update, thousands
+from .plan import check_samples
 
 if TYPE_CHECKING:
     from ..cosim.compare import Mismatch
@@ -107,11 +108,7 @@ def _samples(
 
     model = load_model(path)
     dataset = load(check_choice(name or model.dataset, DATASETS, "data set"), data_dir, limit, steps=model.coding.steps)
-    if dataset.inputs != model.network.inputs or dataset.classes > model.network.outputs:
-        raise ConfigurationError(
-            f"{path}: takes {model.network.inputs} inputs, {dataset.name} has {dataset.inputs}",
-            f"it was trained on {model.dataset}",
-        )
+    check_samples(dataset, model.network.sizes, str(path))
     numbers = (model.state.sample + np.arange(len(dataset.train_labels))) & 0xFFFFFFFF
     inputs = model.coding.encode(dataset.train_inputs, model.state.seed, numbers)
     array = model.array.model_copy(update={"signatures": True})

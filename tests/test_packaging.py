@@ -31,10 +31,9 @@ def sources() -> list[Path]:
 def package_files() -> set[str]:
     """Everything in the rooms that must be in an installation, relative to the package."""
     found = [path for room in ROOMS for path in (ROOT / room).rglob("*") if path.is_file()]
-    return {str(path.relative_to(ROOT)) for path in found if "__pycache__" not in path.parts} | {
-        "__init__.py",
-        "py.typed",
-    }
+    names = {path.relative_to(ROOT) for path in found}
+    kept = {str(name) for name in names if not any(part[0] in "._" for part in name.parts[:-1])}
+    return kept | {"__init__.py", "py.typed"}
 
 
 def test_every_package_is_listed() -> None:
