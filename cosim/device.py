@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulated hardware behind the call that every backend answers (`arch/device.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from ..arch.array import ArrayConfig
+from ..arch.device import RECORDABLE, DeviceState, IntArray, Outputs, Record
+from ..arch.errors import ConfigurationError, did_you_mean
+from ..arch.network import Network
+from ..arch.noise import WORD_MASK
+from ..arch.placement import place
+from .arguments import checked_inputs, checked_labels, checked_state
+from .harness import build_array
+from .session import Session
+from .simulators import Build, Simulator
+
+
+class RtlDevice:
+    """The array's Verilog in Verilator or Icarus, with the outputs of `GoldenDevice`, bit for bit.
+
+    `state` is what the device starts from, all weights zero by default. `stall` puts random gaps on every stream, a
+    function of its value; results do not depend on it. `build` is a simulator build of `array`, made when not given;
+    `waves` names a file for the waveform of the device's whole life. A context manager; `close` ends the simulation.
+
+    Raises `DoesNotFitError` if `network` does not fit `array`, `ToolError` when the simulator is missing, `DeviceError`
+    when the hardware does not answer as it should. `record=("signatures",)` needs an array built with them.
+    """
+
+    def __init__(
+        self,
+        array: ArrayConfig,
+        network: Network,
+        state: DeviceState | None = None,
+        *,
+        sim: Simulator = "verilator",
+        stall: int | bool = False,
+        build: Build | None = None,
+        waves: Path | None = None,
+    ) -> None:
+        place(network, array)
+        self.array = array
+        made = build or build_array(array, sim=sim, waves=waves is not None)
+        self._session = Session(made, array, stall_seed=int(stall), waves=waves)
+        try:
+            self.configure(network, state)
+        except BaseException:
+            self._session.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the simulation."""
+        self._session.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the simulation has ended."""
+        return self._session.closed
+
+    def configure(self, network: Network, state: DeviceState | None = None) -> None:
+        """Put another network on the same hardware, from `state` or with all weights zero."""
+        place(network, self.array)
+        self.network = network
+        self._session.call("configure", network=network)
+        self.load(
+            state or DeviceState(weights=[np.zeros((own.inputs, own.outputs), np.int64) for own in network.layers])
+        )
+
+    @property
+    def state(self) -> DeviceState:
+        """A copy of the state, read back from the hardware."""
+        return DeviceState(
+            weights=self._session.call("read_weights"), seed=self._seed, sample=self._session.call("sample")
+        )
+
+    def load(self, state: DeviceState) -> None:
+        """Write weights, seed and sample number; zero counters and signatures."""
+        loaded = checked_state(state, self.network, self.array)
+        self._session.call("load", weights=loaded.weights, seed=loaded.seed, sample=loaded.sample)
+        self._seed = loaded.seed
+        self._counters: dict[str, int] = dict.fromkeys(self._session.call("counters"), 0)
+
+    def __call__(
+        self,
+        inputs: IntArray,
+        labels: Sequence[int] | IntArray | None = None,
+        *,
+        learn: bool = False,
+        record: Collection[str] = (),
+    ) -> tuple[Outputs, DeviceState, Record]:
+        """Run samples of shape (B, T, inputs) one after the other (or (T, inputs), one sample); see `arch/device.py`.
+
+        The record's counters have the cycle counters beside those of the golden model.
+        """
+        for name in record:
+            if name not in RECORDABLE:
+                raise ConfigurationError(f"{name!r} cannot be recorded", did_you_mean(name, RECORDABLE))
+        if "signatures" in record and not self.array.signatures:
+            raise ConfigurationError("this array has no write signatures", "build it with signatures = true")
+        answer = self.observe(inputs, labels, learn=learn, record=record)
+        readout = answer["readout"]
+        kept = Record(counters=answer["counters"], signatures=answer.get("signatures"))
+        kept.spikes, kept.membranes, kept.traces = (answer.get(name, []) for name in ("spikes", "membranes", "traces"))
+        return Outputs(readout=readout, predicted=readout.argmax(axis=1)), self.state, kept
+
+    def peek(self, what: Literal["membranes", "traces", "factors", "weights", "signatures"]) -> Any:
+        """What the memories or registers hold now: one array per layer, or the three signatures."""
+        return self._session.call(what if what == "signatures" else f"read_{what}")
+
+    def observe(
+        self,
+        inputs: IntArray,
+        labels: Sequence[int] | IntArray | None = None,
+        *,
+        learn: bool = False,
+        record: Collection[str] = (),
+    ) -> dict[str, Any]:
+        """The answer of `ArrayDriver.run`, whose `record` can name more, and the `counters` of this call."""
+        values = checked_inputs(inputs, self.network, self.array)
+        known = checked_labels(labels, len(values), self.network, learn=learn)
+        answer: dict[str, Any] = self._session.call("run", inputs=values, labels=known, learn=learn, record=set(record))
+        counters = self._session.call("counters")
+        answer["counters"] = {name: (value - self._counters[name]) & WORD_MASK for name, value in counters.items()}
+        self._counters = counters
+        return answer
