@@ -18,8 +18,8 @@ from ..arch.array import ArrayConfig
 from ..arch.errors import ConfigurationError
 from .netlist import SYNTH_OPTIONS, TOP, cell_counts, synthesise_netlist, synthesise_units, to_rtlil
 
-CELLS = ("LUT4", "CCU2C", "TRELLIS_FF", "DPR16X4", "DP16KD", "MULT18X18D")
-COMB_WEIGHTS = {"LUT4": 1, "CCU2C": 2, "DPR16X4": 4}
+CELLS = ("LUT4", "CCU2C", "TRELLIS_FF", "TRELLIS_DPR16X4", "DP16KD", "MULT18X18D")
+COMB_WEIGHTS = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}
 """TRELLIS_COMB of a cell in nextpnr. Wide multiplexers (PFUMX, L6MUX21) join the LUTs they sit on and cost none."""
 
 
