@@ -304,7 +304,7 @@ class Rows(wiring.Component):
             self.write.eq(valid[write_clock] & update),
             self.write_address.eq(address[write_clock]),
             self.write_row_noise.eq(word[write_clock]),
-            self.write_neuron.eq(neuron_7),
+            self.write_neuron.eq(delayed(m, neuron_7, write_clock - HASH_CLOCK, "neuron")[-1]),
         ]
         last = delayed(m, walk.group + 1 == self.groups, SUM_CLOCK, "last")
         add = delayed(m, walk.add, SUM_CLOCK, "add")
