@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 from amaranth.hdl import Array, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -27,10 +29,19 @@ def exp2_negative(distance: Value) -> Value:
     return table[distance[:FRACTION_BITS]] >> distance[FRACTION_BITS:]
 
 
+class Turn(IntEnum):
+    """What a walk over the classes is for."""
+
+    SUM = 0
+    ERRORS = 1
+    LABEL = 2
+
+
 class Readout(wiring.Component):
     """Collects one `y` per class as FIRE brings them, then turns them into the factors of the readout.
 
-    Softmax makes two passes over the classes, mse one; a pass takes one clock a class. The noise word of class `i` is
+    Softmax walks the classes for their sum, for their errors, and once more for the label alone, whose error balances all
+    others; mse walks them once. A walk takes one clock a class. The noise word of class `i` is
     asked for at `noise_index` and must be at `noise` `Mix.latency + 1` clocks later.
     """
 
@@ -76,9 +87,9 @@ class Readout(wiring.Component):
 
         index = Signal.like(self.index)
         walking = Signal()
-        second = Signal()
+        turn = Signal(Turn)
         wait = Signal(4)
-        final = index + 1 == self.classes
+        final = (index + 1 == self.classes) | (turn == Turn.LABEL)
         total = Signal(MANTISSA_BITS + 1 + ceil_log2(config.classes))
         logarithm = Signal(DISTANCE_BITS)
 
@@ -88,14 +99,14 @@ class Readout(wiring.Component):
             self.noise_index.eq(index),
         ]
         walk = delayed(m, walking, Mix.latency + 2, "walk")
-        summing = delayed(m, walking & ~second, 3, "summing")
+        summing = delayed(m, walking & (turn == Turn.SUM), 3, "summing")
         index_later = delayed(m, index, Mix.latency + 2, "index")
         y = memory.read_data.as_signed()
         gap = Signal(bits + 1)
         scaled = Signal(signed(bits))
         distance = Signal(DISTANCE_BITS)
         moved = Signal(DISTANCE_BITS + 1)
-        m.d.comb += moved.eq(distance + Mux(second, logarithm, 0))
+        m.d.comb += moved.eq(distance + Mux(turn == Turn.SUM, 0, logarithm))
         exponential = Signal(MANTISSA_BITS + 1)
         gap_shifted = wire(m, gap >> self.shift, "gap_shifted")
         m.d.comb += [gap.eq(largest - y)]
@@ -110,12 +121,13 @@ class Readout(wiring.Component):
             m.d.sync += total.eq(total + exponential)
 
         self._logarithm(m, total, logarithm)
-        self._error(m, exponential, scaled, index_later, walk, second)
+        self._error(m, exponential, scaled, index_later, walk, turn)
 
         with m.FSM():
             with m.State("IDLE"):
                 with m.If(self.start):
-                    m.d.sync += [self.busy.eq(1), walking.eq(1), index.eq(0), second.eq(self.mse), wait.eq(0)]
+                    m.d.sync += [self.busy.eq(1), walking.eq(1), index.eq(0), wait.eq(0)]
+                    m.d.sync += turn.eq(Mux(self.mse, Turn.ERRORS, Turn.SUM))
                     m.next = "WALK"
             with m.State("WALK"):
                 m.d.sync += index.eq(index + 1)
@@ -125,12 +137,15 @@ class Readout(wiring.Component):
             with m.State("WAIT"):
                 m.d.sync += wait.eq(wait + 1)
                 with m.If(wait == Mix.latency + 4):
-                    m.d.sync += [index.eq(0), wait.eq(0), second.eq(1), walking.eq(~second)]
-                    with m.If(second):
-                        m.d.sync += self.busy.eq(0)
-                        m.next = "IDLE"
+                    m.d.sync += [wait.eq(0), walking.eq(1)]
+                    m.next = "WALK"
+                    with m.If(turn == Turn.SUM):
+                        m.d.sync += [turn.eq(Turn.ERRORS), index.eq(0)]
+                    with m.Elif((turn == Turn.ERRORS) & ~self.mse):
+                        m.d.sync += [turn.eq(Turn.LABEL), index.eq(self.label)]
                     with m.Else():
-                        m.next = "WALK"
+                        m.d.sync += [walking.eq(0), self.busy.eq(0)]
+                        m.next = "IDLE"
         return m
 
     def _logarithm(self, m: Module, total: Signal, logarithm: Signal) -> None:
@@ -143,14 +158,23 @@ class Readout(wiring.Component):
         m.d.sync += logarithm.eq(whole * FRACTIONS + table[fraction] - FRACTIONS * MANTISSA_BITS)
 
     def _error(
-        self, m: Module, exponential: Signal, scaled: Signal, index: list[Value], walk: list[Value], second: Signal
+        self, m: Module, exponential: Signal, scaled: Signal, index: list[Value], walk: list[Value], turn: Signal
     ) -> None:
-        """Clock 3: probability or scaled y, minus the target; clock 4: sign and magnitude; 7: rounded; 8: written."""
+        """Clock 3: the error; 4: its sign and magnitude; 7: rounded; 8: written. The label's is written last."""
         config = self.config
         error = Signal(signed(config.current.bits + 2))
-        probability = (exponential + (1 << PROBABILITY_SHIFT - 1)) >> PROBABILITY_SHIFT
-        target = Mux(index[3] == self.label, UNIT, 0)
-        m.d.sync += error.eq(Mux(self.mse, delayed(m, scaled, 1, "scaled")[1], probability) - target)
+        wrong = Signal(FACTOR_BITS + ceil_log2(config.classes))
+        probability = wire(m, (exponential + (1 << PROBABILITY_SHIFT - 1)) >> PROBABILITY_SHIFT, "probability")
+        is_label = wire(m, index[3] == self.label, "is_label")
+        later = delayed(m, scaled, 1, "scaled")[1]
+        with m.If(self.start):
+            m.d.sync += wrong.eq(0)
+        with m.Elif(walk[3] & (turn == Turn.ERRORS) & ~is_label):
+            m.d.sync += wrong.eq(wrong + probability)
+        with m.If(self.mse):
+            m.d.sync += error.eq(later - Mux(is_label, UNIT, 0))
+        with m.Else():
+            m.d.sync += error.eq(Mux(turn == Turn.LABEL, -wrong, probability))
         size = wire(m, magnitude(error), "error_size")
         limited = Signal(FACTOR_BITS)
         most = (1 << FACTOR_BITS) - 1
@@ -160,6 +184,6 @@ class Readout(wiring.Component):
         last = Mix.latency + 2
         m.d.comb += [
             self.factor.eq(factor_of(m, config, sizes[2], negative[3], self.noise[25:], "rounded")),
-            self.write.eq(walk[last] & second),
+            self.write.eq(walk[last] & (turn != Turn.SUM)),
             self.write_index.eq(index[last]),
         ]

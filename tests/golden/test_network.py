@@ -187,7 +187,8 @@ class Reference:
         n = S.bit_length() - 1
         L = 32 * n + LOG2[((S << 5) >> n) & 31] - 32 * 9
         d = [max(0, k + L) for k in d]
-        return [((EXP2[k & 31] >> (k >> 5)) + 2 >> 2) - goal for k, goal in zip(d, target, strict=True)]
+        wrong = [0 if goal else (EXP2[k & 31] >> (k >> 5)) + 2 >> 2 for k, goal in zip(d, target, strict=True)]
+        return [-sum(wrong) if goal else e for e, goal in zip(wrong, target, strict=True)]
 
 
 def random_case(seed: int, **fixed: Any) -> tuple[ArrayConfig, Network, DeviceState, np.ndarray, np.ndarray]:
