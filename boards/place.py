@@ -23,6 +23,8 @@ from .tools import NEXTPNR_ECP5, cache_load, cache_store, content_key, error_lin
 DEVICES = {"12k": "LFE5U-12F", "25k": "LFE5U-25F", "45k": "LFE5U-45F", "85k": "LFE5U-85F"}
 SPEEDS = (6, 7, 8)
 PACKAGE = "CABGA381"
+ARRIVALS = 40
+"""Signals that a run names."""
 PLACE_OPTIONS: tuple[str, ...] = ()
 """Options of nextpnr beyond device, seed and report."""
 
@@ -35,7 +37,9 @@ LOWER = {
 }
 """Which setting of `ArrayConfig` lowers the need of a resource."""
 
-_CELL_SUFFIX = re.compile(r"(_(TRELLIS_FF|LUT4|CCU2C|PFUMX|L6MUX21|DP16KD|TRELLIS_DPR16X4|MULT18X18D)(_|$).*|\$.*)")
+_CELL_SUFFIX = re.compile(
+    r"(_(TRELLIS_FF|LUT4|CCU2C|PFUMX|L6MUX21|DP16KD|TRELLIS_DPR16X4|MULT18X18D)(_|$).*|\$(CCU2|nextpnr|PACKER).*)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +56,13 @@ class CriticalPath:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What one seed gave."""
+    """What one seed gave. `arrivals_ns`: when the latest signals reach their registers after the clock, slowest
+    first."""
 
     seed: int
     fmax_mhz: float
     critical_path: CriticalPath
+    arrivals_ns: dict[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +111,7 @@ def place(
     common = [f"--{device}", "--package", PACKAGE, "--speed", str(speed), "--freq", str(freq_mhz)]
 
     def one(seed: int) -> dict[str, Any]:
-        options = [*common, "--seed", str(seed), "--timing-allow-fail", *place_options]
+        options = [*common, "--seed", str(seed), "--timing-allow-fail", "--detailed-timing-report", *place_options]
         report = _report(shell.netlist, options, cache)
         say(f"seed {seed}: {_fmax(report):.1f} MHz")
         return report
@@ -116,14 +122,19 @@ def place(
     cells["TRELLIS_COMB"] -= shell.luts
     cells["TRELLIS_FF"] -= shell.flip_flops
     runs = tuple(
-        Run(seed=seed, fmax_mhz=round(_fmax(report), 2), critical_path=_critical_path(report))
+        Run(
+            seed=seed,
+            fmax_mhz=round(_fmax(report), 2),
+            critical_path=_critical_path(report),
+            arrivals_ns=dict(list(report["arrivals"].items())[:ARRIVALS]),
+        )
         for seed, report in enumerate(reports, start=1)
     )
     return Placed(device=device, speed=speed, cells=cells, runs=runs)
 
 
 def _report(netlist: Netlist, options: Sequence[str], cache: bool) -> dict[str, Any]:
-    """nextpnr's JSON report."""
+    """nextpnr's JSON report, its times of all nets condensed to `arrivals`."""
     text = json.dumps({"creator": "trifactor", "modules": {TOP: netlist}})
     key = content_key(text, NEXTPNR_ECP5.version(), *options)
     if cache and (found := cache_load("place", key)) is not None:
@@ -137,6 +148,7 @@ def _report(netlist: Netlist, options: Sequence[str], cache: bool) -> dict[str, 
         report: dict[str, Any] = json.loads((folder / "report.json").read_text())
     if not report["fmax"]:
         raise ToolError("nextpnr reports no clock", "the component has no path from register to register")
+    report["arrivals"] = _arrivals(report.pop("detailed_net_timings"))
     if cache:
         cache_store("place", key, report)
     return report
@@ -174,6 +186,17 @@ def _critical_path(report: dict[str, Any]) -> CriticalPath:
         routing_ns=round(routing, 2),
         through=tuple(dict.fromkeys(nets)),
     )
+
+
+def _arrivals(nets: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Latest arrival at the registers of each signal, from any register, slowest signal first."""
+    latest: dict[str, float] = {}
+    for net in nets:
+        for end in net["endpoints"]:
+            if "<async>" not in (net["event"], end["event"]):
+                name = _signal(end["cell"])
+                latest[name] = max(latest.get(name, 0.0), round(end["delay"][1], 2))
+    return dict(sorted(latest.items(), key=lambda item: -item[1]))
 
 
 def _signal(name: str) -> str:

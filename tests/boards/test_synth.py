@@ -56,6 +56,16 @@ if {fits}:
             name: {{"used": used.get(name, 0), "available": 99}}
             for name in ("TRELLIS_COMB", "TRELLIS_FF", "TRELLIS_RAMW", "DP16KD", "MULT18X18D")
         }},
+        "detailed_net_timings": [
+            {{
+                "event": "posedge clk",
+                "endpoints": [
+                    {{"cell": "unit.total_TRELLIS_FF_Q_1", "event": "posedge clk", "delay": [1.0, 3.2]}},
+                    {{"cell": "unit.total_TRELLIS_FF_Q", "event": "posedge clk", "delay": [1.0, 3.5]}},
+                    {{"cell": "pin", "event": "<async>", "delay": [9.0, 9.0]}},
+                ],
+            }}
+        ],
         "critical_paths": [{{"from": "posedge clk", "to": "posedge clk", "path": path}}],
     }}
     json.dump(report, open(value("--report"), "w"))
@@ -195,6 +205,7 @@ def test_report_counts_the_array_alone_and_takes_the_median(tmp_path: Path, monk
     path = placed.median.critical_path
     assert (path.start, path.end, path.through) == ("unit.count", "unit.total", ("unit.next",))
     assert (path.delay_ns, path.logic_ns, path.routing_ns) == (3.5, 1.5, 2.0)
+    assert placed.median.arrivals_ns == {"unit.total": 3.5}
     assert len(lines) == 4
 
     # Kept by content: now nextpnr may be gone, but only for the seeds that were run.
