@@ -19,7 +19,7 @@ from ..arch.errors import TrifactorError
 Update = Callable[..., None]
 """`update(done, total=None, note=None, say=False)`: how far a piece of work is; `say`: worth a line of its own."""
 
-LINE_SECONDS = 5.0
+LINE_SECONDS = 10.0
 PIPE_WIDTH = 1000
 """A pipe gets whole lines, whatever width a terminal would have."""
 

@@ -59,8 +59,10 @@ def accuracy(ax: Axes, curve: Sequence[tuple[int, float]], references: Mapping[s
             100 * value, color=(ORANGE, GREEN, MUTED)[index % 3], linewidth=1.1, linestyle=(0, (5, 3)), label=name
         )
     ax.set(xlabel="samples learned", ylabel="accuracy on unseen samples, %")
+    # The untrained start would squeeze everything worth seeing: the axis begins below the first trained value.
+    shown = [*(values[1:] or values), *(references or {}).values()]
     ax.set_xlim(left=0)
-    ax.set_ylim(min(90.0, 100 * min(values) - 2), 100)
+    ax.set_ylim(max(0, 5 * (int(100 * min(shown)) // 5) - 5), 100)
     ax.grid(axis="y")
     if marks:
         ax.legend(loc="lower right")
@@ -83,21 +85,23 @@ def raster(ax: Axes, spikes: Integers, *, starts: Sequence[int] = (), color: str
 def membranes(
     ax: Axes, potentials: Integers, spikes: Integers, threshold: int, *, starts: Sequence[int] = (), most: int = 4
 ) -> None:
-    """Membranes after reset, (steps, neurons), of the `most` neurons that spike most, with threshold and spikes."""
-    busiest = np.argsort(-spikes.sum(axis=0), kind="stable")[:most]
+    """Membranes as they meet the threshold, (steps, neurons): before the soft reset, a mark where a spike left.
+
+    `potentials` are those after the reset, as devices record them. The `most` neurons are shown that start and stop
+    spiking most often: the ones to watch.
+    """
+    changes = np.abs(np.diff(spikes.astype(np.int64), axis=0)).sum(axis=0)
+    chosen = np.argsort(-changes, kind="stable")[:most]
     steps = np.arange(len(potentials))
-    for neuron, color in zip(sorted(busiest), TRACES, strict=False):
-        trace = potentials[:, neuron]
-        ax.plot(steps, trace, color=color, linewidth=1.4, label=f"neuron {neuron}")
-        fired = steps[spikes[:, neuron] > 0]
-        ax.scatter(fired, np.full(len(fired), threshold), s=22, c=color, marker="^", linewidths=0, zorder=3)
-    ax.axhline(threshold, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
-    ax.annotate(
-        f"threshold {threshold}", (0.0, threshold), xytext=(0, 7), textcoords="offset points", color=MUTED, size=9
-    )
+    for neuron, color in zip(sorted(chosen), TRACES, strict=False):
+        fired = spikes[:, neuron] > 0
+        before = potentials[:, neuron] + threshold * fired
+        ax.plot(steps, before, color=color, linewidth=1.3, label=f"neuron {neuron}")
+        ax.scatter(steps[fired], before[fired], s=13, c=color, linewidths=0, zorder=3)
+    ax.axhline(threshold, color=INK, linewidth=1.0, linestyle=(0, (4, 3)), label=f"threshold {threshold}")
     _samples(ax, starts)
     ax.set(ylabel="membrane", xlim=(-0.5, len(potentials) - 0.5))
-    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=most + 1)
 
 
 def weights(ax: Axes, before: Integers, after: Integers, bits: int) -> None:
@@ -107,6 +111,7 @@ def weights(ax: Axes, before: Integers, after: Integers, bits: int) -> None:
     edges = np.linspace(low, high + 1, min(65, high - low + 2)).tolist()
     ax.hist(before.ravel(), bins=edges, color=SOFT, label="before")
     ax.hist(after.ravel(), bins=edges, histtype="step", color=BLUE, linewidth=1.6, label="after")
+    ax.locator_params(axis="x", nbins=6)
     ax.set(xlabel=f"stored weight ({bits} bit)", ylabel="synapses")
     ax.grid(axis="y")
     ax.set_axisbelow(True)

@@ -93,12 +93,12 @@ def _pictures(data: ReportData) -> dict[str, Any]:
     starts = np.cumsum([0, *(len(sample.inputs) for sample in data.samples)])[:-1].tolist()
     references = dict(list(data.accuracies.items())[1:])
     pictures: dict[str, Any] = {
-        "accuracy": _figure((7.6, 3.4), "accuracy", lambda axes: plots.accuracy(axes[0], data.curve, references)),
-        "utilisation": _figure((7.6, 2.6), "utilisation", lambda axes: plots.utilisation(axes[0], data.phases)),
+        "accuracy": _figure((6.2, 3.2), "accuracy", lambda axes: plots.accuracy(axes[0], data.curve, references)),
+        "utilisation": _figure((6.2, 2.4), "utilisation", lambda axes: plots.utilisation(axes[0], data.phases)),
         "activity": _figure(
-            (10.4, 7.6), "activity", lambda axes: _activity(axes, data, starts), rows=3, ratios=(2.2, 1.6, 1.5)
+            (9.2, 7.4), "activity", lambda axes: _activity(axes, data, starts), rows=3, ratios=(2.1, 1.5, 1.7)
         ),
-        "weights": _figure((10.4, 3.2), "weights", lambda axes: _weights(axes, data), columns=len(data.weights_after)),
+        "weights": _figure((9.2, 3.0), "weights", lambda axes: _weights(axes, data), columns=len(data.weights_after)),
     }
     return pictures
 
@@ -121,7 +121,6 @@ def _activity(axes: Sequence[Any], data: ReportData, starts: Sequence[int]) -> N
     for ax in axes:
         ax.set_xlim(-0.5, len(inputs) - 0.5)
         ax.set_xticks([])
-    axes[2].set_xlabel(f"time: {len(data.samples)} unseen samples of {len(data.samples[0].inputs)} steps")
 
 
 def _weights(axes: Sequence[Any], data: ReportData) -> None:

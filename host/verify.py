@@ -67,6 +67,15 @@ def result_of(results: list[VerifyResult]) -> dict[str, Any]:
     }
 
 
+def stop_if_different(output: Output, results: list[VerifyResult], hint: str) -> None:
+    """End with exit code 1 after a mismatch; the result itself, which has it too, is already out."""
+    first: Mismatch | None = next((result.first_mismatch for result in results if result.first_mismatch), None)
+    if first is not None:
+        output.note(f"error: golden model and hardware differ: {first}")
+        output.note(f"hint: {hint}")
+        raise typer.Exit(MismatchError.exit_code)
+
+
 class _Stopped(Exception):
     """Ends a run at its first mismatch."""
 
@@ -157,8 +166,4 @@ def _show(output: Output, sim: str, results: list[VerifyResult]) -> None:
     ]
     output.table(f"golden model and hardware in {sim}", ("", "count"), rows)
     output.result({**values, "sim": sim})
-    first: Mismatch | None = next((result.first_mismatch for result in results if result.first_mismatch), None)
-    if first is not None:
-        output.note(f"error: golden model and hardware differ: {first}")
-        output.note("hint: the same command finds it again; --waves DIR writes a waveform of it")
-        raise typer.Exit(MismatchError.exit_code)
+    stop_if_different(output, results, "the same command finds it again; --waves DIR writes a waveform of it")

@@ -36,14 +36,16 @@ def test_graded_values_have_graded_marks(ax: Any) -> None:
     assert large == 4 * small
 
 
-def test_membranes_show_the_busiest_neurons(ax: Any) -> None:
+def test_membranes_show_neurons_that_start_and_stop(ax: Any) -> None:
     spikes = np.zeros((6, 5), dtype=np.int64)
-    spikes[:, 3] = 1
+    spikes[:, 0] = 1
+    spikes[[1, 3, 5], 3] = 1
     spikes[:2, 1] = 1
     plots.membranes(ax, np.arange(30).reshape(6, 5), spikes, 128, most=2)
     traces = [line for line in ax.lines if line.get_label().startswith("neuron")]
     assert [line.get_label() for line in traces] == ["neuron 1", "neuron 3"]
-    assert traces[1].get_ydata().tolist() == [3, 8, 13, 18, 23, 28]
+    assert traces[1].get_ydata().tolist() == [3, 8 + 128, 13, 18 + 128, 23, 28 + 128]
+    assert ax.collections[1].get_offsets().tolist() == [[1, 136], [3, 146], [5, 156]]
     assert any(set(line.get_ydata()) == {128} for line in ax.lines)
 
 
