@@ -17,8 +17,10 @@ from amaranth.lib import wiring
 from ..arch.array import ArrayConfig
 from ..arch.errors import ConfigurationError
 from .netlist import SYNTH_OPTIONS, TOP, cell_counts, synthesise_netlist, synthesise_units, to_rtlil
+from .timing import estimate
 
 CELLS = ("LUT4", "CCU2C", "TRELLIS_FF", "TRELLIS_DPR16X4", "DP16KD", "MULT18X18D")
+PATHS = 60
 COMB_WEIGHTS = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}
 """TRELLIS_COMB of a cell in nextpnr. Wide multiplexers (PFUMX, L6MUX21) join the LUTs they sit on and cost none."""
 
@@ -114,13 +116,23 @@ def _component(words: Sequence[str]) -> wiring.Component:
 
 
 def main(words: Sequence[str]) -> None:
-    """Write the table of `package.module:Class [key=value …] [--flat]` to standard output."""
-    named = [word for word in words if word != "--flat"]
+    """Write the table of `package.module:Class [key=value …]` to standard output.
+
+    `--flat` ascribes the flat netlist's cells, `--paths` gives the slowest paths by estimate instead.
+    """
+    named = [word for word in words if not word.startswith("--")]
     if not named:
-        raise ConfigurationError(
-            "nothing to measure", "python -m trifactor.boards.breakdown package.module:Class lanes=16"
+        hint = "python -m trifactor.boards.breakdown package.module:Class lanes=16 [--flat | --paths]"
+        raise ConfigurationError("nothing to measure", hint)
+    component = _component(named)
+    if "--paths" in words:
+        text = "\n".join(
+            f"{found.delay_ns:6.2f}  {found.end}.{found.port} <- {' <- '.join(reversed(found.path))}"
+            for found in estimate(component)[:PATHS]
         )
-    sys.stdout.write(table(breakdown(_component(named), flat="--flat" in words)) + "\n")
+    else:
+        text = table(breakdown(component, flat="--flat" in words))
+    sys.stdout.write(text + "\n")
 
 
 if __name__ == "__main__":

@@ -177,10 +177,10 @@ def _critical_path(report: dict[str, Any]) -> CriticalPath:
     path = max(paths, key=lambda steps: sum(step["delay"] for step in steps))
     routing = sum(step["delay"] for step in path if step["type"] == "routing")
     total = sum(step["delay"] for step in path)
-    nets = [_signal(step["net"]) for step in path if step["type"] == "routing" and step["delay"]]
+    nets = [signal_name(step["net"]) for step in path if step["type"] == "routing" and step["delay"]]
     return CriticalPath(
-        start=_signal(path[0]["from"]["cell"]),
-        end=_signal(path[-1]["to"]["cell"]),
+        start=signal_name(path[0]["from"]["cell"]),
+        end=signal_name(path[-1]["to"]["cell"]),
         delay_ns=round(total, 2),
         logic_ns=round(total - routing, 2),
         routing_ns=round(routing, 2),
@@ -194,11 +194,11 @@ def _arrivals(nets: Sequence[dict[str, Any]]) -> dict[str, float]:
     for net in nets:
         for end in net["endpoints"]:
             if "<async>" not in (net["event"], end["event"]):
-                name = _signal(end["cell"])
+                name = signal_name(end["cell"])
                 latest[name] = max(latest.get(name, 0.0), round(end["delay"][1], 2))
     return dict(sorted(latest.items(), key=lambda item: -item[1]))
 
 
-def _signal(name: str) -> str:
+def signal_name(name: str) -> str:
     """The signal that a generated cell or net name was made from: `lane_1.acc` of `lane_1.acc_TRELLIS_FF_Q_18`."""
     return _CELL_SUFFIX.sub("", name) or name

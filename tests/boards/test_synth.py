@@ -26,6 +26,7 @@ from trifactor.boards.netlist import block_counts, cell_counts, synthesise_netli
 from trifactor.boards.place import place
 from trifactor.boards.shell import enclose
 from trifactor.boards.synth import synthesise
+from trifactor.boards.timing import estimate
 from trifactor.rtl.array import Array
 from trifactor.rtl.bram import Bram
 
@@ -259,3 +260,36 @@ def test_small_array_places_and_routes() -> None:
     assert 1000 / path.delay_ns == pytest.approx(report.fmax_mhz_median, rel=0.02)
     plain = report.to_dict()
     assert json.loads(json.dumps(plain))["fmax_mhz"] == list(report.fmax_mhz)
+
+
+class Chain(wiring.Component):
+    """A memory, then a wide parity and a sum, so that one path is by far the slowest."""
+
+    def __init__(self) -> None:
+        super().__init__({"address": In(9), "write": In(1), "data": In(32), "quick": Out(32), "slow": Out(32)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.memory = memory = Bram(width=32, depth=512)
+        parity = Signal()
+        m.d.comb += [
+            memory.read_enable.eq(~self.write),
+            memory.read_address.eq(self.address),
+            memory.write_enable.eq(self.write),
+            memory.write_address.eq(self.address),
+            memory.write_data.eq(self.data),
+            parity.eq(memory.read_data.xor()),
+        ]
+        m.d.sync += [self.quick.eq(self.data), self.slow.eq(self.slow + parity)]
+        return m
+
+
+def test_estimate_finds_the_slowest_path_without_placing() -> None:
+    found = estimate(Chain())
+    assert (found[0].end, found[0].port) == ("slow", "")
+    assert found[0].path[0].startswith("memory")
+    assert 5.83 + 4 * 1.19 < found[0].delay_ns < 20
+    delays = [entry.delay_ns for entry in found]
+    assert delays == sorted(delays, reverse=True)
+    # The inputs come at once, so nothing is known of a register fed by one alone.
+    assert "quick" not in {entry.end for entry in found}
