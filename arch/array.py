@@ -41,7 +41,7 @@ class ArrayConfig(BaseModel):
     events: int = Field(default=1024, ge=1, le=1 << 16, description="entries of one event list")
     layers: int = Field(default=8, ge=1, le=8, description="entries of the descriptor table")
     classes: int = Field(default=16, ge=2, le=64, description="most outputs of the readout")
-    traces_per_word: Literal[1, 2, 4, 8] = 4
+    traces_per_word: Literal[1, 2, 4, 8] = 1
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The noise hash: a pure function of (seed, sample, step, layer, purpose, row, neuron), never a register that advances.
 
-All arithmetic is modulo 2**32.  `mix` is Bob Jenkins' six-step integer hash (full avalanche, adds, xors and shifts only)::
+All arithmetic is modulo 2**32.  `mix` has the six steps of Bob Jenkins' integer hash, with constants only where they cost
+nothing in hardware, in the xors::
 
     step_key  = mix(mix(seed ^ sample) + step)
     key       = mix(step_key ^ (8 * layer + domain))
@@ -20,15 +21,15 @@ WORD_MASK = 0xFFFFFFFF
 BLOCK_BITS = 5
 """Neurons share a row's word in blocks of 32, each neuron with its own rotation."""
 
-MIX_STEPS: tuple[tuple[str, int, str, int], ...] = (
-    ("add", 0x7ED55D16, "add_shl", 12),
-    ("xor", 0xC761C23C, "xor_shr", 19),
-    ("add", 0x165667B1, "add_shl", 5),
-    ("add", 0xD3A2646C, "xor_shl", 9),
-    ("add", 0xFD7046C5, "add_shl", 3),
-    ("xor", 0xB55A4F09, "xor_shr", 16),
+MIX_STEPS: tuple[tuple[int, str, int], ...] = (
+    (0, "add_shl", 12),
+    (0xC761C23C, "xor_shr", 19),
+    (0, "add_shl", 5),
+    (0xD3A2646C, "xor_shl", 9),
+    (0, "add_shl", 3),
+    (0xB55A4F09, "xor_shr", 16),
 )
-"""Each step is `a = (a OP constant) COMBINE (a SHIFT amount)`, both sides reading the same old `a`."""
+"""Each step is `a = (a ^ constant) + (a << amount)`, or `… ^ (a << amount)`, or `… ^ (a >> amount)`."""
 
 SPREAD_WORDS: tuple[int, ...] = (
     0x9E3779B9, 0x7F4A7C15, 0xBF58476D, 0x1CE4E5B9, 0x94D049BB, 0x133111EB, 0xD6E8FEB8, 0x6659FD93,
@@ -49,14 +50,14 @@ class Domain(IntEnum):
 
 
 def mix(value: int) -> int:
-    """Jenkins' six-step hash of a 32-bit integer.
+    """The six-step hash of a 32-bit integer.
 
     >>> hex(mix(0)), hex(mix(1))
-    ('0x6b4ed927', '0xb48681b6')
+    ('0x40d97eda', '0xad26524c')
     """
     a = value & WORD_MASK
-    for operation, constant, combine, amount in MIX_STEPS:
-        left = (a + constant) & WORD_MASK if operation == "add" else a ^ constant
+    for constant, combine, amount in MIX_STEPS:
+        left = a ^ constant
         right = (a >> amount) if combine.endswith("shr") else (a << amount) & WORD_MASK
         a = (left + right) & WORD_MASK if combine.startswith("add") else left ^ right
     return a

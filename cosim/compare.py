@@ -108,9 +108,9 @@ class Comparison:
     def steps(
         self, golden: Record, rtl: Mapping[str, Any], *, sample: int, weights: Sequence[Sequence[IntArray]] = ()
     ) -> bool:
-        """Compare what was recorded of one sample, in the order of events: the first mismatch is the earliest.
+        """Compare what was recorded of one sample, in the order of events: the first mismatch comes first.
 
-        `golden` has all that `rtl` has. `weights[t]` are the golden weights after step `t`; none to leave them out. True
+        `golden` has all that `rtl` has. `weights[t]` are those after step `t`; none to leave them out. True
         if all are equal.
         """
         before = self.mismatched

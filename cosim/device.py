@@ -117,9 +117,15 @@ class RtlDevice:
         kept.spikes, kept.membranes, kept.traces = (answer.get(name, []) for name in ("spikes", "membranes", "traces"))
         return Outputs(readout=readout, predicted=readout.argmax(axis=1)), self.state, kept
 
-    def peek(self, what: Literal["membranes", "traces", "factors", "weights", "signatures"]) -> Any:
-        """What the memories or registers hold now: one array per layer, or the three signatures."""
-        return self._session.call(what if what == "signatures" else f"read_{what}")
+    def peek(self, what: Literal["membranes", "traces", "weights"], *, front: bool = False) -> list[IntArray]:
+        """What a memory holds now, one array per layer; read by requests if `front`, else from the simulator."""
+        values: list[IntArray] = self._session.call(f"read_{what}", front=front)
+        return values
+
+    def signatures(self) -> IntArray:
+        """The write signatures now: weights, neurons, traces."""
+        signatures: IntArray = self._session.call("signatures")
+        return signatures
 
     def observe(
         self,

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..arch.array import ArrayConfig
 from ..arch.device import IntArray
@@ -24,6 +26,7 @@ from ..arch.registers import (
     error_word,
     shape_word,
 )
+from . import backdoor
 from .harness import Harness
 from .image import Image, Words, sample_items
 
@@ -112,9 +115,12 @@ class ArrayDriver:
                 answer[name] = [layer.reshape(*inputs.shape[:2], *layer.shape[1:]) for layer in layers]
         return answer
 
-    async def read_weights(self) -> list[IntArray]:
-        """Stored weights per layer, shape (inputs, outputs)."""
+    async def read_weights(self, *, front: bool = False) -> list[IntArray]:
+        """Stored weights, shape (inputs, outputs) per layer; by requests if `front`, else from the simulator if it can."""
         image = self._loaded()
+        if not front and await self._harness.dump("weights"):
+            bits = self.array.weight_bits * self.array.lanes
+            return image.unpack_weights(self._dumped("weights", image.placement.weight_words, bits))
         count = image.placement.weight_words * image.chunks
         cores = []
         for core in range(self.array.cores):
@@ -124,17 +130,28 @@ class ArrayDriver:
             cores.append(words.reshape(-1, image.chunks))
         return image.unpack_weights(np.stack(cores))
 
-    async def read_membranes(self) -> list[IntArray]:
-        """Membranes after the reset, per layer."""
+    async def read_membranes(self, *, front: bool = False) -> list[IntArray]:
+        """Membranes after the reset, per layer; `front` as in `read_weights`."""
+        image, bits = self._loaded(), self.array.membrane_bits
+        if not front and await self._harness.dump("membranes"):
+            raw = self._dumped("membranes", image.placement.groups * self.array.lanes, bits)
+            padded = np.zeros((*raw.shape[:2], 2), np.uint8)
+            padded[..., : raw.shape[2]] = raw
+            values = padded.view("<u2")[..., 0].astype(np.int64)
+            return image.unpack_states(values - (values >> (bits - 1) << bits))
         return await self._read_states(Space.MEMBRANES)
 
     async def read_factors(self) -> list[IntArray]:
         """G of the last step, as products took it, per layer."""
         return await self._read_states(Space.FACTORS)
 
-    async def read_traces(self) -> list[IntArray]:
-        """Pre traces per layer."""
+    async def read_traces(self, *, front: bool = False) -> list[IntArray]:
+        """Pre traces per layer; `front` as in `read_weights`."""
         image = self._loaded()
+        if not front and await self._harness.dump("traces"):
+            size = self.array.traces_per_word
+            words = backdoor.contents(Path("traces_0.hex"), words=image.placement.axons // size, bits=8 * size)
+            return image.unpack_traces(words.reshape(-1).astype(np.uint32))
         return image.unpack_traces(await self._read(Space.TRACES, 0, image.placement.axons))
 
     async def counters(self) -> dict[str, int]:
@@ -205,7 +222,12 @@ class ArrayDriver:
         image = self._loaded()
         count = image.placement.groups * self.array.lanes
         cores = [await self._read(space, image.state_offset(core), count) for core in range(self.array.cores)]
-        return image.unpack_states(np.stack(cores))
+        return image.unpack_states(np.stack(cores).view(np.int32))
+
+    def _dumped(self, name: str, words: int, bits: int) -> npt.NDArray[np.uint8]:
+        """What the simulator wrote of a memory of every core, (cores, words, bytes)."""
+        files = (Path(f"{name}_{core}.hex") for core in range(self.array.cores))
+        return np.stack([backdoor.contents(file, words=words, bits=bits) for file in files])
 
     async def _registers(self, name: str) -> int:
         return int((await self._read(Space.REGISTERS, BY_NAME[name].offset, 1))[0])

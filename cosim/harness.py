@@ -14,6 +14,7 @@ from cocotb.triggers import ClockCycles
 
 from ..arch.array import ArrayConfig
 from ..arch.errors import DeviceError
+from . import backdoor
 from .image import Words
 from .simulators import Build, Simulator, build
 
@@ -45,7 +46,11 @@ def build_array(
         from .verilog import to_verilog
 
         verilog = to_verilog(Array(array), name="array")
-    sources = {"harness.v": (Path(__file__).parent / "harness.v").read_text(), "array.v": verilog}
+    sources = {
+        "harness.v": (Path(__file__).parent / "harness.v").read_text(),
+        "array.v": verilog,
+        "backdoor.vh": backdoor.statements(verilog),
+    }
     parameters = {"BURST": BURST, "CLASSES": array.classes, "RESULT_BITS": array.membrane_bits + 17}
     return build(sim, sources, toplevel="harness", parameters=parameters, waves=waves, fast=fast)
 
@@ -63,6 +68,7 @@ class Harness:
         }
         self._levels = dict.fromkeys(self._toggles, 0)
         self._drained: dict[str, int] = {}
+        self._dumps = 0
         Clock(dut.clk, 2, unit="ns").start()
 
     async def reset(self) -> None:
@@ -75,6 +81,7 @@ class Harness:
             getattr(dut, name).value = 0
         for name in ("request_run", "request_skip", "request_words"):
             getattr(dut, name).value = 0
+        dut.dump.value = self._dumps = 0
         for name, handle in self._toggles.items():
             handle.value = 0
             self._levels[name] = 0
@@ -118,6 +125,16 @@ class Harness:
         """Entries of the result stream since the last call."""
         self._drain()
         return _take(self._results, np.uint64)
+
+    async def dump(self, name: str) -> bool:
+        """Have the simulator write a memory of `backdoor.NAMES` to files in its folder; False if it cannot."""
+        bit = 1 << backdoor.NAMES.index(name)
+        if not int(self._dut.dumpable.value) & bit:
+            return False
+        self._dumps ^= bit
+        self._dut.dump.value = self._dumps
+        await ClockCycles(self._dut.clk, 2)
+        return True
 
     def cycle(self) -> int:
         """Clock cycles since the reset."""

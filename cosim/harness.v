@@ -41,6 +41,9 @@ module harness #(
     output reg [31:0] result_count,
     output reg [64*CLASSES-1:0] result_words,
 
+    input wire [2:0] dump,        // a change of a bit writes a memory to files: backdoor.py
+    output wire [2:0] dumpable,
+
     output reg timed_out,
     output reg [3:0] broken,      // payload or valid not held: responses, events, results; unknown handshake
     output reg attention,
@@ -121,6 +124,9 @@ module harness #(
         .results__ready(results_ready),
         .waiting(waiting)
     );
+
+    reg [2:0] dumped;
+`include "backdoor.vh"
 
     always @(posedge clk) begin
         cycle <= cycle + 1;

@@ -91,27 +91,26 @@ class Image:
         packed = np.packbits(np.pad(flat, ((0, 0), (0, 0), (0, padding))), axis=-1, bitorder="little")
         return np.ascontiguousarray(packed).view("<u4")
 
-    def unpack_weights(self, chunks: Words) -> list[IntArray]:
-        """The inverse of `pack_weights`."""
+    def unpack_weights(self, words: Words | npt.NDArray[np.uint8]) -> list[IntArray]:
+        """The inverse of `pack_weights`; `words` may as well be bytes, (cores, words, bytes)."""
         cores, lanes, bits = self.array.cores, self.array.lanes, self.array.weight_bits
-        raw = np.unpackbits(np.ascontiguousarray(chunks).view(np.uint8), axis=-1, bitorder="little")
+        raw = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=-1, bitorder="little")
         raw = raw[..., : lanes * bits].reshape(cores, -1, lanes, bits)
-        words = (raw.astype(np.int64) << np.arange(bits)).sum(axis=-1)
-        words -= (words >> (bits - 1)) << bits
+        values = (raw.astype(np.int64) << np.arange(bits)).sum(axis=-1)
+        values -= (values >> (bits - 1)) << bits
         weights = []
         for layer, placed in zip(self.network.layers, self.placement.layers, strict=True):
             start, size = placed.weight_base, placed.groups * layer.inputs
-            block = words[:, start : start + size].reshape(cores, placed.groups, layer.inputs, lanes)
+            block = values[:, start : start + size].reshape(cores, placed.groups, layer.inputs, lanes)
             weights.append(block.transpose(2, 1, 3, 0).reshape(layer.inputs, -1)[:, : layer.outputs].copy())
         return weights
 
-    def unpack_states(self, words: Words) -> list[IntArray]:
-        """Signed values per neuron and layer from words of shape (cores, groups * lanes) as read back."""
-        cores, lanes = self.array.cores, self.array.lanes
-        signed = np.ascontiguousarray(words).view(np.int32).astype(np.int64).reshape(cores, -1, lanes)
+    def unpack_states(self, values: IntArray) -> list[IntArray]:
+        """Values per neuron and layer from those of every core, (cores, groups * lanes)."""
+        grouped = np.asarray(values, dtype=np.int64).reshape(self.array.cores, -1, self.array.lanes)
         states = []
         for layer, placed in zip(self.network.layers, self.placement.layers, strict=True):
-            block = signed[:, placed.state_base : placed.state_base + placed.groups]
+            block = grouped[:, placed.state_base : placed.state_base + placed.groups]
             states.append(block.transpose(1, 2, 0).reshape(-1)[: layer.outputs].copy())
         return states
 

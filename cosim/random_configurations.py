@@ -99,7 +99,8 @@ def _with_capacities(rng: np.random.Generator, array: ArrayConfig, networks: lis
     spare = _pick(rng, 0, 0, 1, 25, 100)
     grown = {name: getattr(array, name) * (100 + spare) // 100 + (spare > 0) for name in ("weight_words", "axons")}
     grown["groups"] = max(array.groups + spare // 20, -(-array.classes // array.parallel))
-    grown["events"] = array.events + spare
+    # A graded value is one entry per set bit.
+    grown["events"] = max(array.events, *(network.inputs * array.event_bits for network in networks)) + spare
     return ArrayConfig.model_validate({**array.model_dump(), **grown})
 
 
@@ -150,7 +151,7 @@ def _configuration(rng: np.random.Generator, array: ArrayConfig, network: Networ
         sample=_pick(rng, 0, int(rng.integers(1 << 32)), (1 << 32) - 2),
     )
     # The first sample learns, so that the second is the first to see moved weights.
-    stepwise = tuple(_call(rng, array, network, samples=1, learn=index == 0 or index % 4 != 3) for index in range(6))
+    stepwise = tuple(_call(rng, array, network, samples=1, learn=index == 0 or index % 4 != 3) for index in range(8))
     streamed = tuple(_call(rng, array, network, samples=5, learn=learn) for learn in (True, False, True))
     return Configuration(number=number, array=array, network=network, state=state, stepwise=stepwise, streamed=streamed)
 

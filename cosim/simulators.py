@@ -122,7 +122,7 @@ def build(
         if not finished.exists():
             for name, text in sources.items():
                 (made.folder / name).write_text(text)
-            paths = [str(made.folder / name) for name in sources]
+            paths = [str(made.folder / name) for name in sources if name.endswith(".v")]
             if sim == "verilator":
                 _verilate(made, paths, arguments, fast=fast)
             else:
@@ -174,7 +174,7 @@ def _verilate(made: Build, paths: list[str], arguments: list[str], *, fast: bool
         "--vpi", "--prefix", "Vtop", "-o", made.toplevel, "--timescale", "1ns/1ps", "--no-timing", "-O3",
         "--x-assign", "fast", "--x-initial", "unique",
         "-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator",
-        *(["--trace"] if made.waves else []), *arguments,
+        *(["--trace"] if made.waves else []), *arguments, f"-I{made.folder}",
         str(cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"), str(waivers), *paths,
     ]  # fmt: skip
     _run(command, made.folder, environment)
@@ -211,4 +211,4 @@ def _elaborate(made: Build, paths: list[str], parameters: Mapping[str, int]) -> 
         )
         extra = ["-s", "dump", str(dump)]
     command = [_need("iverilog", "iverilog"), "-o", str(made.folder / "sim.vvp"), "-s", made.toplevel, "-g2012"]
-    _run([*command, *values, "-f", str(settings), *extra, *paths], made.folder, {})
+    _run([*command, *values, f"-I{made.folder}", "-f", str(settings), *extra, *paths], made.folder, {})

@@ -212,7 +212,7 @@ def _verify_call(pair: _Pair, call: Call, number: int, record: Collection[str]) 
     for layer, values in enumerate(device.peek("traces") if call.learn else ()):
         comparison.values("trace", kept.traces[layer][-1, -1], values, **last, layer=layer)
     if kept.signatures is not None:
-        written = zip(SIGNATURE_NAMES, kept.signatures[-1, -1], device.peek("signatures"), strict=True)
+        written = zip(SIGNATURE_NAMES, kept.signatures[-1, -1], device.signatures(), strict=True)
         for name, term, answered in written:
             comparison.values(f"signature_{name}", int(term), int(answered), **last)
     for layer, values in enumerate(device.peek("weights")):

@@ -17,23 +17,23 @@ LAYER_STRIDE = 8
 @cache
 def _constants(device: torch.device) -> list[Tensor]:
     """Each step's constant as the int32 of the same bits. Tensors, for each number in an operation is made one anew."""
-    return [torch.tensor(step[1], device=device).int() for step in MIX_STEPS]
+    return [torch.tensor(constant, device=device).int() for constant, _, _ in MIX_STEPS]
 
 
 def mix(value: Tensor) -> Tensor:
     """`arch.noise.mix` of every entry, whose low 32 bits are read.
 
     >>> [hex(word) for word in mix(torch.tensor([0, 1])).tolist()]
-    ['0x6b4ed927', '0xb48681b6']
+    ['0x40d97eda', '0xad26524c']
     """
     # int32 wraps as the hash does and is half as wide as int64.
     a = value.int()
-    for (operation, _, combine, amount), constant in zip(MIX_STEPS, _constants(a.device), strict=True):
-        if (operation, combine) == ("add", "add_shl"):
-            # (a + c) + (a << n) is one multiply-add: c + a * (1 + 2**n).
-            a = torch.add(constant, a, alpha=1 + (1 << amount))
+    for (_, combine, amount), constant in zip(MIX_STEPS, _constants(a.device), strict=True):
+        if combine == "add_shl":
+            # These steps have no constant: a + (a << n) is a product.
+            a = a * (1 + (1 << amount))
             continue
-        left = a + constant if operation == "add" else a ^ constant
+        left = a ^ constant
         # The right shift is arithmetic: mask off its copies of the sign.
         right = a << amount if combine == "xor_shl" else (a >> amount).bitwise_and_(WORD_MASK >> amount)
         a = left.bitwise_xor_(right)

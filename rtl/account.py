@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..arch.array import ArrayConfig
+from ..arch.array import ArrayConfig, ceil_log2
 from .counters import INDEX, Counters
 from .sequencer import Phase
 
@@ -30,13 +30,13 @@ class Account(wiring.Component):
                 "elapsed": In(24),
                 "event_count": In(count),
                 "rows_count": In(count),
-                "inputs": In(16),
+                "inputs": In(config.row_bits + 1),
                 "first": In(1),
                 "spikes": In(count),
-                "words": In(24),
-                "skipped": In(24),
-                "fired": In(16),
-                "updates": In(32),
+                "words": In(config.weight_address_bits + 1),
+                "skipped": In(config.weight_address_bits + 1),
+                "fired": In(config.group_bits + 1),
+                "updates": In(config.weight_address_bits + 1 + ceil_log2(config.parallel)),
                 "membrane_overs": In(range(config.cores + 1)),
                 "trace_overs": In(range(config.traces_per_word + 1)),
                 "signal_over": In(1),
@@ -53,42 +53,55 @@ class Account(wiring.Component):
         taken = {name: Signal.like(getattr(self, name), name=name) for name in ("event_count", "rows_count", "inputs")}
         first = Signal()
         sums = {
-            name: Signal(24, name=f"{name}_sum")
-            for name in ("membrane_overs", "trace_overs", "signal_over", "weight_overs")
+            name: Signal(bits, name=f"{name}_sum")
+            for name, bits in (
+                ("membrane_overs", self.config.row_bits + 1),
+                ("trace_overs", self.config.row_bits + 4),
+                ("signal_over", self.config.row_bits + 4),
+                ("weight_overs", len(self.updates)),
+            )
         }
+        elapsed, words = self.elapsed, self.words
+        idle_rows = taken["inputs"] - taken["rows_count"]
         posts: dict[Phase, list[tuple[str, Value]]] = {
             Phase.FORWARD: [
                 ("events", taken["event_count"]),
-                ("scatter_words", self.words),
+                ("scatter_words", words),
                 ("fire_groups", self.fired),
                 ("spikes", self.spikes),
                 ("membrane_saturations", sums["membrane_overs"]),
-                ("cycles_forward", self.elapsed),
-                ("cycles", self.elapsed),
+                ("cycles_forward", elapsed),
+                ("cycles", elapsed),
             ],
-            Phase.ERROR: [("cycles_error", self.elapsed), ("cycles", self.elapsed)],
+            Phase.ERROR: [("cycles_error", elapsed), ("cycles", elapsed)],
             Phase.GATHER: [
-                ("gather_words", self.words),
+                ("gather_words", words),
                 ("gather_rows", taken["rows_count"]),
                 ("signal_saturations", sums["signal_over"]),
-                ("cycles_gather", self.elapsed),
-                ("cycles", self.elapsed),
+                ("cycles_gather", elapsed),
+                ("cycles", elapsed),
             ],
             Phase.UPDATE: [
-                ("update_words", self.words),
+                ("update_words", words),
                 ("update_words_skipped", self.skipped),
                 ("update_rows", taken["rows_count"]),
-                ("rows_skipped", taken["inputs"] - taken["rows_count"]),
+                ("rows_skipped", idle_rows),
                 ("weight_updates", self.updates),
                 ("weight_saturations", sums["weight_overs"]),
                 ("trace_saturations", sums["trace_overs"]),
-                ("cycles_update", self.elapsed),
-                ("cycles", self.elapsed),
+                ("cycles_update", elapsed),
+                ("cycles", elapsed),
             ],
-            Phase.END: [("steps", Const(1)), ("samples", first), ("cycles", self.elapsed)],
+            Phase.END: [("steps", Const(1)), ("samples", first), ("cycles", elapsed)],
         }
-        posted = {"membrane_saturations": "membrane_overs", "trace_saturations": "trace_overs"}
-        posted |= {"signal_saturations": "signal_over", "weight_saturations": "weight_overs"}
+        sources: list[Value] = []
+        for entries in posts.values():
+            for _, value in entries:
+                if not any(value is other for other in sources):
+                    sources.append(value)
+        which = {id(value): number for number, value in enumerate(sources)}
+        source = Signal(range(len(sources)))
+        final = Signal()
         clear = {name: Signal(name=f"{name}_clear") for name in sums}
         for name, total in sums.items():
             m.d.sync += total.eq(Mux(clear[name], 0, total) + getattr(self, name))
@@ -96,17 +109,24 @@ class Account(wiring.Component):
         with m.If(self.start):
             m.d.sync += [self.busy.eq(1), number.eq(0), phase.eq(self.phase), first.eq(self.first)]
             m.d.sync += [register.eq(getattr(self, name)) for name, register in taken.items()]
+        with m.Switch(Cat(number, phase)):
+            for when, entries in posts.items():
+                for place, (name, value) in enumerate(entries):
+                    with m.Case(place | when << len(number)):
+                        m.d.comb += [
+                            self.counters.index.eq(INDEX[name]),
+                            source.eq(which[id(value)]),
+                            final.eq(place == len(entries) - 1),
+                        ]
+        with m.Switch(source):
+            for place, value in enumerate(sources):
+                with m.Case(place):
+                    m.d.comb += self.counters.amount.eq(value)
+        for name, total in sums.items():
+            m.d.comb += clear[name].eq(self.busy & (source == which[id(total)]))
+        m.d.comb += self.counters.post.eq(self.busy)
         with m.If(self.busy):
-            m.d.comb += self.counters.post.eq(1)
             m.d.sync += number.eq(number + 1)
-            with m.Switch(phase):
-                for which, entries in posts.items():
-                    with m.Case(which), m.Switch(number):
-                        for place, (name, value) in enumerate(entries):
-                            with m.Case(place):
-                                m.d.comb += [self.counters.index.eq(INDEX[name]), self.counters.amount.eq(value)]
-                                if name in posted:
-                                    m.d.comb += clear[posted[name]].eq(1)
-                                if place == len(entries) - 1:
-                                    m.d.sync += self.busy.eq(0)
+            with m.If(final):
+                m.d.sync += self.busy.eq(0)
         return m

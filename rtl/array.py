@@ -199,6 +199,8 @@ class Array(wiring.Component):
         for core in self.cores:
             for word, value in zip(core.noise, rows.noise, strict=True):
                 m.d.comb += word.eq(value)
+            for lane, run in enumerate(core.runs):
+                m.d.comb += run.eq(rows.runs[lane * config.cores + core.number])
             mine = host.core == core.number
             weights = host.space == Space.WEIGHTS
             m.d.comb += [

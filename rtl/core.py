@@ -11,7 +11,7 @@ from ..arch.array import ArrayConfig, ceil_log2
 from ..arch.formats import FACTOR_BITS, RATE_SHIFT_MAX
 from ..arch.registers import DATA_BITS, weight_chunks
 from .bram import Bram
-from .lane import REACH_BITS, Lane, factor_layout, term_bits
+from .lane import REACH_BITS, RUN_BITS, Lane, factor_layout, term_bits
 from .neuron import Neuron
 from .noise import lane_noise
 
@@ -41,6 +41,7 @@ class Core(wiring.Component):
                 "read": In(1),
                 "swap": In(1),
                 "noise": In(32).array(words),
+                "runs": In(RUN_BITS).array(config.lanes),
                 "reach": In(signed(REACH_BITS)),
                 "trace": In(FACTOR_BITS),
                 "rate_room": In(5),
@@ -106,6 +107,7 @@ class Core(wiring.Component):
             m.d.comb += [
                 lane.swap.eq(self.swap),
                 lane.noise.eq(lane_noise(list(self.noise), offset)[32 - RATE_SHIFT_MAX :]),
+                lane.run.eq(self.runs[number]),
                 lane.reach.eq(self.reach),
                 lane.trace.eq(self.trace),
                 lane.rate_room.eq(self.rate_room),

@@ -24,9 +24,9 @@ class Fire(wiring.Component):
             {
                 "capture": In(1),
                 "idle": Out(1),
-                "group": In(16),
-                "neuron": In(16),
-                "outputs": In(16),
+                "group": In(config.group_bits),
+                "neuron": In(config.row_bits + 1),
+                "outputs": In(config.row_bits + 1),
                 "spiking": In(1),
                 "learn": In(1),
                 "record": In(1),
@@ -60,7 +60,7 @@ class Fire(wiring.Component):
                 "events": Out(stream.Signature(19)),
                 "retire": Out(1),
                 "retire_state": Out(config.state_bits),
-                "retire_neuron": Out(16),
+                "retire_neuron": Out(config.row_bits + 1),
                 "over_count": Out(range(cores + 1)),
             }
         )
@@ -73,10 +73,10 @@ class Fire(wiring.Component):
         lane_bits = ceil_log2(config.lanes)
         busy = Signal()
         walking = Signal()
-        group = Signal(16)
-        neuron = Signal(16)
+        group = Signal(config.group_bits)
+        neuron = Signal(config.row_bits + 1)
         out_slot = Signal(lane_bits + 1)
-        out_neuron = Signal(16)
+        out_neuron = Signal(config.row_bits + 1)
 
         slot_done = Signal()
         taken = {name: Signal(cores, name=f"{name}_taken") for name in ("spike", "surrogate", "output")}
@@ -107,6 +107,7 @@ class Fire(wiring.Component):
                 m.d.sync += taken[name].eq(0)
             with m.Elif(go):
                 m.d.sync += taken[name].eq(taken[name] | (Const(1, cores) << core)[:cores])
+        event_neuron = Signal(16)
         m.d.comb += [
             slot_done.eq(self.done & ~Cat(remaining).any()),
             self.enable.eq(~self.done | slot_done),
@@ -117,7 +118,8 @@ class Fire(wiring.Component):
             self.v.eq(Array(self.vs)[chosen["output"]]),
             self.y.eq(Array(self.ys)[chosen["output"]]),
             self.events.valid.eq(self.record & Cat(wants["spike"] & ~taken["spike"]).any() & self.done),
-            self.events.payload.eq(Cat((out_neuron + chosen["spike"])[:16], self.layer)),
+            event_neuron.eq(out_neuron + chosen["spike"]),
+            self.events.payload.eq(Cat(event_neuron, self.layer)),
             self.output_waits.eq((wants["output"] & ~taken["output"]).any() & self.done),
             self.retire.eq(slot_done),
             self.retire_state.eq((group << lane_bits) + out_slot),

@@ -13,6 +13,7 @@ from .fixed import saturate
 from .pipeline import delayed, wire
 
 EXPONENT_BITS = EXPONENT_MAX.bit_length()
+RUN_BITS = 5
 REACH_BITS = 7
 """Signed bits of exponent(G) + exponent(p) - rate_shift."""
 
@@ -36,14 +37,16 @@ class Lane(wiring.Component):
     clock   what happens (the array's row pipeline counts from the read of a list entry)
     ======= ================================================================================================
     8       the factor in use is replaced by the one shifted in (`swap`)
-    10      SCATTER, GATHER: `term = w << shift` or `w * G`; UPDATE: how far the weight moves is known
-    11      SCATTER: accumulate; `capture` hands the sum over and starts from zero. UPDATE: `W - sign(G) step`
-    12      UPDATE: saturated, to be written (14 with exact products)
+    10      SCATTER, GATHER: `term = w << shift` or `w * G`; UPDATE: `run` says how far the weight moves
+    11      SCATTER: accumulate; `capture` hands the sum over and starts from zero
+    12      UPDATE: `W - sign(G) step`
+    13      UPDATE: saturated, to be written (14 with exact products)
     ======= ================================================================================================
 
     With shifts: `reach = exponent(G) + exponent(p) - rate_shift`; the step is `2**reach`, or, if that is below 1, it is 1
-    when the upper `-reach` bits of the noise are all ones. The noise comes turned so that its low `rate_shift` bits are on
-    top, which makes this `(abs(G) p + (noise & (2**rate_shift - 1))) >> rate_shift` of the law.
+    when the upper `-reach` bits of the noise are all ones: when `run`, the ones that it begins with, reach that far. The
+    noise comes turned so that its low `rate_shift` bits are on top, which makes this
+    `(abs(G) p + (noise & (2**rate_shift - 1))) >> rate_shift` of the law.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -56,6 +59,7 @@ class Lane(wiring.Component):
                 "factor_shift": In(1),
                 "swap": In(1),
                 "noise": In(RATE_SHIFT_MAX),
+                "run": In(RUN_BITS),
                 "reach": In(signed(REACH_BITS)),
                 "trace": In(FACTOR_BITS),
                 "rate_room": In(5),
@@ -75,7 +79,7 @@ class Lane(wiring.Component):
     @staticmethod
     def write_clock(config: ArrayConfig) -> int:
         """Clock of the row pipeline at which `stored`, `over` and `active` are valid."""
-        return 12 if config.products == "shift" else 14
+        return 13 if config.products == "shift" else 14
 
     def elaborate(self, platform: object) -> Module:
         """Factors, then SCATTER and GATHER, then UPDATE."""
@@ -127,26 +131,25 @@ class Lane(wiring.Component):
             m.d.sync += total.eq(total + self.term)
 
     def _shift_update(self, m: Module, factor: list[data.View]) -> None:
-        """Clocks 9 to 12 of UPDATE, products as shifts."""
+        """Clocks 9 to 13 of UPDATE, products as shifts."""
         bits = self.config.weight_bits
         reach = Signal(signed(REACH_BITS))
-        noise = Signal(RATE_SHIFT_MAX)
         step = Signal(bits + 1)
         moved = Signal(signed(bits + 2))
-        m.d.sync += [reach.eq(self.reach + factor[0].exponent), noise.eq(self.noise)]
+        m.d.sync += reach.eq(self.reach + factor[0].exponent)
+        reach_10 = delayed(m, reach, 1, "reach")[1]
+        word = delayed(m, self.word, 1, "word")[1]
 
-        below = reach[-1]
-        need = wire(m, (-reach)[:REACH_BITS], "need")
-        carried = Cat(*((need <= place) | noise[RATE_SHIFT_MAX - 1 - place] for place in range(RATE_SHIFT_MAX))).all()
-        places = [(reach == place) for place in range(bits)]
-        places[0] = places[0] | (below & carried)
-        beyond = ~below & (reach >= bits)
-        m.d.sync += step.eq(Cat(*places, beyond) & factor[1].some.replicate(bits + 1))
+        carried = wire(m, reach_10 + self.run, "carried")
+        places = [(reach_10 == place) for place in range(bits)]
+        places[0] = places[0] | (reach_10[-1] & ~carried[-1])
+        beyond = ~reach_10[-1] & (reach_10 >= bits)
+        m.d.sync += step.eq(Cat(*places, beyond) & factor[2].some.replicate(bits + 1))
 
-        m.d.sync += moved.eq(_subtract(self.word, step, factor[2].negative))
+        m.d.sync += moved.eq(_subtract(word, step, factor[3].negative))
         clamped, over = saturate(m, moved, self.config.weight)
         m.d.sync += [self.stored.eq(clamped), self.over.eq(over)]
-        m.d.comb += self.active.eq(factor[4].some)
+        m.d.comb += self.active.eq(factor[5].some)
 
     def _exact_update(self, m: Module, factor: list[data.View]) -> None:
         """Clocks 9 to 14 of UPDATE, `abs(G) * p` in a multiplier."""

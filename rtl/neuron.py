@@ -134,7 +134,7 @@ class Neuron(wiring.Component):
             membranes.write_address.eq(Mux(self.host_write, self.host_state, state[5])),
             membranes.write_data.eq(Mux(self.host_write, self.host_data, after)),
             table.read_enable.eq(self.enable | self.host_read),
-            table.read_address.eq(Mux(self.host_read, self.host_state, index)),
+            table.read_address.eq(Mux(self.host_read, self.table_address, index)),
             self.table_out.eq(table.read_data),
             table.write_enable.eq(self.table_write),
             table.write_address.eq(self.table_address),

@@ -20,11 +20,11 @@ class Mix(wiring.Component):
         super().__init__({"i": In(WORD_BITS), "o": Out(WORD_BITS)})
 
     def elaborate(self, platform: object) -> Module:
-        """Six stages, at most two chained 32-bit adds in each."""
+        """Six stages, one 32-bit add or xor in each."""
         m = Module()
         value: Value = self.i
-        for number, (operation, constant, combine, amount) in enumerate(MIX_STEPS):
-            left = (value + constant)[:WORD_BITS] if operation == "add" else value ^ constant
+        for number, (constant, combine, amount) in enumerate(MIX_STEPS):
+            left = value ^ constant
             right = value >> amount if combine.endswith("shr") else (value << amount)[:WORD_BITS]
             stage = Signal(WORD_BITS, name=f"stage_{number}")
             m.d.sync += stage.eq(left + right if combine.startswith("add") else left ^ right)
@@ -65,6 +65,38 @@ def group_words(m: Module, word: Value, neuron: Value, parallel: int, turn: Valu
         wire(m, rotate_left(m, base ^ spread(index), amount), f"group_word_{index}")
         for index in range(-(-parallel // 32))
     ]
+
+
+def ones_ladder(m: Module, word: Value) -> list[Value]:
+    """Five 32-bit words: bit `i` of the k-th says that `word` has `2**k` ones in a row from bit `i` downward, round and
+    round; one clock later."""
+    ladder = [word]
+    for doubling in range(4):
+        below = ladder[-1].rotate_left(1 << doubling)
+        ladder.append(wire(m, ladder[-1] & below, f"ones_{2 << doubling}"))
+    registers = []
+    for level, value in enumerate(ladder):
+        register = Signal(WORD_BITS, name=f"ladder_{level}")
+        m.d.sync += register.eq(value)
+        registers.append(register)
+    return registers
+
+
+def run_of_ones(m: Module, ladder: list[Value], place: int, name: str) -> Value:
+    """How many ones follow from bit `place` downward, 0 … 31, from `ones_ladder`."""
+    bits: list[Value] = []
+    for level in reversed(range(len(ladder))):
+        # Where the run goes on depends on the ones already counted.
+        chosen = []
+        for index in range(1 << len(bits)):
+            counted = sum(1 << (len(ladder) - 1 - number) for number in range(len(bits)) if index >> number & 1)
+            chosen.append(ladder[level][(place - counted) % WORD_BITS])
+        value = chosen
+        for bit in reversed(bits):
+            half = len(value) // 2
+            value = [Mux(bit, high, low) for low, high in zip(value[:half], value[half:], strict=True)]
+        bits.append(wire(m, value[0], f"{name}_{level}"))
+    return Cat(*reversed(bits))
 
 
 def digest(m: Module, value: Value) -> Value:

@@ -12,9 +12,9 @@ from amaranth.lib.wiring import In, Out
 from ..arch.array import ArrayConfig, ceil_log2
 from ..arch.formats import FACTOR_BITS, RATE_SHIFT_MAX
 from .core import TREE_CLOCK
-from .lane import REACH_BITS, Lane
+from .lane import REACH_BITS, RUN_BITS, Lane
 from .learning import Modulate
-from .noise import Mix, group_words
+from .noise import Mix, group_words, ones_ladder, run_of_ones
 from .pipeline import delayed
 
 HASH_CLOCK = 1 + Mix.latency
@@ -36,19 +36,20 @@ class _Walk:
     """Registers that the parts of `Rows` share."""
 
     def __init__(self, config: ArrayConfig) -> None:
-        self.group = Signal(16)
-        self.group_address = Signal(20)
-        self.neuron = Signal(16)
-        self.swap_neuron = Signal(16)
+        self.group = Signal(config.group_bits + 1)
+        self.group_address = Signal(config.weight_address_bits)
+        self.neuron = Signal(config.row_bits + 1)
+        self.swap_neuron = Signal(config.row_bits + 1)
         self.issue = Signal()
         self.issue_swap = Signal()
         self.issue_capture = Signal()
         self.visited = Signal()
         self.add = Signal()
         self.fetch = Signal()
-        self.fetch_group = Signal(16)
+        self.fetch_group = Signal(config.group_bits + 1)
         self.fetched = Signal()
         self.more = Signal()
+        self.last_group = Signal()
         self.some = Signal(range(config.parallel + 1))
         self.some_in_use = Signal(range(config.parallel + 1))
 
@@ -73,10 +74,10 @@ class Rows(wiring.Component):
                 "busy": Out(1),
                 "verb": In(Verb),
                 "count": In(config.count_bits),
-                "groups": In(16),
-                "stride": In(16),
-                "weight_base": In(20),
-                "state_base": In(16),
+                "groups": In(config.group_bits + 1),
+                "stride": In(config.row_bits + 1),
+                "weight_base": In(address),
+                "state_base": In(config.group_bits),
                 "rate_shift": In(5),
                 # list
                 "index": Out(config.count_bits),
@@ -89,6 +90,7 @@ class Rows(wiring.Component):
                 "read_weights": Out(1),
                 "swap": Out(1),
                 "noise": Out(32).array(-(-config.parallel // 32)),
+                "runs": Out(RUN_BITS).array(config.parallel),
                 "reach": Out(signed(REACH_BITS)),
                 "trace": Out(FACTOR_BITS),
                 "rate_room": Out(5),
@@ -117,13 +119,13 @@ class Rows(wiring.Component):
                 "gather_noise": Out(32),
                 # fire
                 "fire_idle": In(1),
-                "fire_group": Out(16),
-                "fire_neuron": Out(16),
+                "fire_group": Out(config.group_bits),
+                "fire_neuron": Out(config.row_bits + 1),
                 # counts
-                "words": Out(24),
-                "skipped": Out(24),
-                "fired": Out(16),
-                "updates": Out(32),
+                "words": Out(address + 1),
+                "skipped": Out(address + 1),
+                "fired": Out(config.group_bits + 1),
+                "updates": Out(address + 1 + ceil_log2(config.parallel)),
             }
         )
 
@@ -144,7 +146,8 @@ class Rows(wiring.Component):
         early = DRAIN_CLOCKS - Lane.write_clock(self.config) - 2
         in_flight = Signal()
         scatter = self.verb == Verb.SCATTER
-        last_group = walk.group + 1 == self.groups
+        last_group = walk.last_group
+        m.d.comb += last_group.eq(walk.group + 1 == self.groups)
         last_entry = entry + 1 == self.count
         next_group = [
             walk.group.eq(walk.group + 1),
@@ -284,12 +287,16 @@ class Rows(wiring.Component):
         address = [Signal(1), Signal(1), *delayed(m, address_2, write_clock - 2, "address")]
         word = [*([Signal(1)] * HASH_CLOCK), *delayed(m, self.noise_word, SUM_CLOCK - HASH_CLOCK, "word")]
 
-        neuron_7 = Signal(16)
+        neuron_7 = Signal(config.row_bits + 1)
         with m.If(swap[6]):
             m.d.sync += neuron_7.eq(walk.swap_neuron)
         noise = group_words(m, word[HASH_CLOCK], neuron_7, config.parallel, turn=(32 - self.rate_shift)[:5])
         for lane_word, value in zip(self.noise, noise, strict=True):
             m.d.sync += lane_word.eq(value)
+        ladders = [ones_ladder(m, value) for value in self.noise]
+        for offset in range(config.parallel):
+            run = run_of_ones(m, ladders[offset >> 5], 31 - (offset & 31), f"run_{offset}")
+            m.d.sync += self.runs[offset].eq(run)
         m.d.sync += self.reach.eq(amount[7] - self.rate_shift)
         m.d.comb += [
             self.address.eq(address[8]),
@@ -306,7 +313,7 @@ class Rows(wiring.Component):
             self.write_row_noise.eq(word[write_clock]),
             self.write_neuron.eq(delayed(m, neuron_7, write_clock - HASH_CLOCK, "neuron")[-1]),
         ]
-        last = delayed(m, walk.group + 1 == self.groups, SUM_CLOCK, "last")
+        last = delayed(m, walk.last_group, SUM_CLOCK, "last")
         add = delayed(m, walk.add, SUM_CLOCK, "add")
         m.d.comb += [
             self.ahead.eq(valid[SUM_CLOCK - 1] & gather),

@@ -39,9 +39,9 @@ class Traces(wiring.Component):
                 "busy": Out(1),
                 "first": In(1),
                 "key": In(32),
-                "inputs": In(16),
-                "trace_base": In(16),
-                "list_base": In(16),
+                "inputs": In(config.row_bits + 1),
+                "trace_base": In(max(1, ceil_log2(config.trace_words))),
+                "list_base": In(max(1, ceil_log2(config.axons))),
                 "decay": In(config.decay_bits + 1),
                 "shift": In(4),
                 "event_count": In(config.count_bits),
@@ -49,7 +49,7 @@ class Traces(wiring.Component):
                 "event_read": Out(1),
                 "event": In(entry_layout(config)),
                 "list_write": Out(1),
-                "list_address": Out(16),
+                "list_address": Out(max(1, ceil_log2(config.axons))),
                 "list_entry": Out(update_layout(config)),
                 "count": Out(config.count_bits),
                 "overs": Out(range(config.traces_per_word + 1)),
@@ -80,9 +80,10 @@ class Traces(wiring.Component):
         decayed = [Signal(FACTOR_BITS, name=f"decayed_{place}") for place in range(rows)]
         values = [Signal(value_bits, name=f"value_{place}") for place in range(rows)]
         clamped = [saturate_unsigned(m, value, FACTOR_BITS) for value in values]
-        index = Signal(16)
-        fetch = Signal(16)
-        words = Signal(16)
+        word_bits = ceil_log2(config.trace_words) + 1
+        index = Signal(word_bits)
+        fetch = Signal(word_bits)
+        words = Signal(word_bits)
         prime = Signal(2)
         left = Signal(rows)
         kept = [Signal(FACTOR_BITS, name=f"kept_{place}") for place in range(rows)]
