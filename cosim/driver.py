@@ -116,7 +116,7 @@ class ArrayDriver:
         return answer
 
     async def read_weights(self, *, front: bool = False) -> list[IntArray]:
-        """Stored weights, shape (inputs, outputs) per layer; by requests if `front`, else from the simulator if it can."""
+        """Stored weights, shape (inputs, outputs) per layer; by requests if `front` or in need."""
         image = self._loaded()
         if not front and await self._harness.dump("weights"):
             bits = self.array.weight_bits * self.array.lanes

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -186,8 +186,19 @@ def _verify_configuration(pair: _Pair, configuration: Configuration) -> None:
             number += len(call.inputs)
             if pair.comparison.mismatched:
                 return
+        if configuration.number % NETWORKS_PER_ARRAY == 0:
+            _verify_front_door(pair, number - 1)
     except DeviceError as error:
         pair.comparison.trouble(f"{error.message}: {error.hint}", sample=number)
+
+
+def _verify_front_door(pair: _Pair, number: int) -> None:
+    """What requests answer is what the memories hold, which was compared before."""
+    names: tuple[Literal["membranes", "traces", "weights"], ...] = ("membranes", "traces", "weights")
+    for name in names:
+        held, answered = pair.device.peek(name), pair.device.peek(name, front=True)
+        for layer, (expected, seen) in enumerate(zip(held, answered, strict=True)):
+            pair.comparison.values(f"{name} by request", expected, seen, sample=number, layer=layer)
 
 
 def _verify_call(pair: _Pair, call: Call, number: int, record: Collection[str]) -> None:
