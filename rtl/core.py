@@ -49,6 +49,7 @@ class Core(wiring.Component):
                 "scatter": In(1),
                 "event_shift": In(3),
                 "capture": In(1),
+                "moving": In(1),
                 "write": In(1),
                 "write_address": In(config.weight_address_bits),
                 "total": Out(signed(self.total_bits)),
@@ -69,7 +70,6 @@ class Core(wiring.Component):
                 "host_data": In(DATA_BITS),
                 "host_stage": In(1),
                 "host_write": In(1),
-                "host_clear": In(1),
                 "host_word": Out(DATA_BITS),
             }
         )
@@ -95,7 +95,7 @@ class Core(wiring.Component):
             weights.read_address.eq(self.address),
             weights.write_enable.eq(self.write | self.host_write),
             weights.write_address.eq(self.write_address),
-            weights.write_data.eq(Mux(self.host_write, staged, Cat(lane.stored for lane in lanes))),
+            weights.write_data.eq(Cat(lane.stored for lane in lanes)),
         ]
         m.d.sync += word.eq(weights.read_data)
         self._host(m, word, staged)
@@ -112,6 +112,8 @@ class Core(wiring.Component):
                 lane.trace.eq(self.trace),
                 lane.rate_room.eq(self.rate_room),
                 lane.word.eq(word[number * bits : (number + 1) * bits]),
+                lane.host_word.eq(staged[number * bits : (number + 1) * bits]),
+                lane.moving.eq(self.moving),
                 lane.valid.eq(self.valid),
                 lane.scatter.eq(self.scatter),
                 lane.event_shift.eq(self.event_shift),
@@ -120,7 +122,7 @@ class Core(wiring.Component):
                 self.stored[number].eq(lane.stored),
                 self.active[number].eq(lane.active),
             ]
-        m.d.comb += self.overs.eq(sum((lane.over & lane.active for lane in lanes), start=Const(0, 1)))
+        m.d.sync += self.overs.eq(sum((lane.over & lane.active for lane in lanes), start=Const(0, 1)))
         self._tree(m, [lane.term for lane in lanes])
         return m
 
@@ -133,7 +135,8 @@ class Core(wiring.Component):
                     m.d.comb += self.host_word.eq(chunk)
                     with m.If(self.host_stage):
                         m.d.sync += staged[index * DATA_BITS : (index + 1) * DATA_BITS].eq(self.host_data)
-        with m.If(self.host_clear):
+        # A word passes through the lanes' last register, and must be gone when UPDATE needs it.
+        with m.If(self.host_write | self.moving):
             m.d.sync += staged.eq(0)
 
     def _factors(self, m: Module, factors: Bram, lanes: list[Lane]) -> None:

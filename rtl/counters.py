@@ -38,7 +38,8 @@ class Counters(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Read, add and write in two clocks."""
         m = Module()
-        m.submodules.memory = memory = Bram(width=32, depth=32)
+        # Deeper than needed, so that it becomes a block RAM: 32 words of LUT RAM cost over a hundred cells.
+        m.submodules.memory = memory = Bram(width=32, depth=512)
         posted = Signal()
         index = Signal(5)
         amount = Signal(32)

@@ -8,12 +8,14 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arch.array import ArrayConfig, ceil_log2
+from ..arch.network import SURROGATE_ENTRIES
 from ..arch.registers import (
     ADDRESS_BITS,
     BY_NAME,
     COUNTERS,
     CYCLE_COUNTERS,
     DATA_BITS,
+    DESCRIPTOR_WORDS,
     IDENTITY,
     MAP_VERSION,
     OFFSET_BITS,
@@ -83,7 +85,13 @@ class Host(wiring.Component):
         is_write = Signal()
         wait = Signal(3)
         clear_word = Signal(OFFSET_BITS)
-        deepest = max(config.weight_words, config.groups * config.lanes, config.trace_words)
+        deepest = max(
+            config.weight_words,
+            config.groups * config.lanes,
+            config.trace_words,
+            config.layers * DESCRIPTOR_WORDS,
+            SURROGATE_ENTRIES,
+        )
         offset = address[:OFFSET_BITS]
         m.d.comb += [self.space.eq(address[OFFSET_BITS:]), self.busy.eq(1)]
         self._windows(m, offset, clear_word)

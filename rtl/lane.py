@@ -31,7 +31,7 @@ def term_bits(config: ArrayConfig) -> int:
 
 
 class Lane(wiring.Component):
-    """The three verbs on one weight a clock.
+    """The three verbs on one weight a clock. While `moving` is low `stored` follows `host_word`, which is zero otherwise.
 
     ======= ================================================================================================
     clock   what happens (the array's row pipeline counts from the read of a list entry)
@@ -64,6 +64,8 @@ class Lane(wiring.Component):
                 "trace": In(FACTOR_BITS),
                 "rate_room": In(5),
                 "word": In(signed(config.weight_bits)),
+                "host_word": In(signed(config.weight_bits)),
+                "moving": In(1),
                 "valid": In(1),
                 "scatter": In(1),
                 "event_shift": In(3),
@@ -146,9 +148,12 @@ class Lane(wiring.Component):
         beyond = ~reach_10[-1] & (reach_10 >= bits)
         m.d.sync += step.eq(Cat(*places, beyond) & factor[2].some.replicate(bits + 1))
 
-        m.d.sync += moved.eq(_subtract(word, step, factor[3].negative))
+        with m.If(~self.moving):
+            m.d.sync += moved.eq(0)
+        with m.Else():
+            m.d.sync += moved.eq(_subtract(word, step, factor[3].negative))
         clamped, over = saturate(m, moved, self.config.weight)
-        m.d.sync += [self.stored.eq(clamped), self.over.eq(over)]
+        m.d.sync += [self.stored.eq(clamped | self.host_word), self.over.eq(over)]
         m.d.comb += self.active.eq(factor[5].some)
 
     def _exact_update(self, m: Module, factor: list[data.View]) -> None:
@@ -164,9 +169,12 @@ class Lane(wiring.Component):
         m.d.sync += product.eq(factor[2].magnitude * trace[2])
         scaled = (product << room[3]) + noise[3]
         m.d.sync += step.eq(Mux(factor[3].some, (scaled >> RATE_SHIFT_MAX)[: 2 * FACTOR_BITS], 0))
-        m.d.sync += moved.eq(_subtract(word[2], step, factor[4].negative))
+        with m.If(~self.moving):
+            m.d.sync += moved.eq(0)
+        with m.Else():
+            m.d.sync += moved.eq(_subtract(word[2], step, factor[4].negative))
         clamped, over = saturate(m, moved, self.config.weight)
-        m.d.sync += [self.stored.eq(clamped), self.over.eq(over)]
+        m.d.sync += [self.stored.eq(clamped | self.host_word), self.over.eq(over)]
         m.d.comb += self.active.eq(factor[6].some)
 
 

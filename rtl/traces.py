@@ -175,8 +175,7 @@ class Traces(wiring.Component):
             memory.write_address.eq(Mux(self.host_write, self.host_word, now["trace_base"] + index)),
             memory.write_data.eq(Mux(self.host_write, host_lane, Cat(value for value, _ in clamped))),
         ]
-        with m.If(store):
-            m.d.comb += self.overs.eq(sum((over for _, over in clamped), start=Const(0, 1)))
+        m.d.sync += self.overs.eq(Mux(store, sum((over for _, over in clamped), start=Const(0, 1)), 0))
         self._emit(m, mix, emit, emit_row, emit_trace, now["list_base"])
         return m
 
