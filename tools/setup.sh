@@ -16,7 +16,8 @@ missing_packages() {
     command -v iverilog >/dev/null 2>&1 || echo iverilog
     command -v g++ >/dev/null 2>&1 || echo g++
     command -v make >/dev/null 2>&1 || echo make
-    command -v perl >/dev/null 2>&1 || echo perl
+    # A minimal Debian has a perl, but without the modules that Verilator's script loads.
+    perl -MFindBin -MGetopt::Long -MPod::Usage -e 1 >/dev/null 2>&1 || echo perl
     if ! command -v "$python" >/dev/null 2>&1; then
         [ "$python" = python3 ] && echo python3 python3-venv libpython3-dev
         return 0
@@ -90,8 +91,5 @@ install() {
 # setuptools first, at its own pinned version: without build isolation nothing unpinned comes in by the back door.
 install pip setuptools
 install "$@" --no-build-isolation -e '.[dev]'
-# mypy wants the package's name on disk, and this folder may have any name.
-mkdir -p $venv/names
-ln -sfn "$(pwd)" $venv/names/trifactor
 printf '%s\n' "$now" >$stamp
 say "setup: done"

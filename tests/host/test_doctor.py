@@ -62,3 +62,13 @@ def test_an_optional_tool_may_be_missing(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.setattr(doctor, "examine", lambda: [*found, absent])
     assert call(["doctor"]) == 0
     assert "not installed" in capsys.readouterr().out
+
+
+def test_a_perl_without_modules_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = '#!/bin/sh\ncase "$1" in -M*) echo "Can\'t locate FindBin.pm" >&2; exit 2;; esac\necho 5.36.0\n'
+    (tmp_path / "perl").write_text(script)
+    (tmp_path / "perl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    (finding,) = [item for item in doctor.examine() if item.name == "perl"]
+    assert not finding.found
+    assert "incomplete: sudo apt-get install perl" in finding.get
