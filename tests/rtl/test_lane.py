@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One lane's three verbs against the integers of docs/law.md."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, Literal
+
+import pytest
+
+from trifactor.arch.array import ArrayConfig
+from trifactor.arch.formats import RATE_SHIFT_MAX
+from trifactor.rtl.lane import Lane
+
+Simulate = Callable[..., None]
+Schedule = dict[int, dict[str, int]]
+Products = Literal["shift", "exact"]
+
+
+def config_of(products: Products, weight_bits: int = 16, synapse_bits: int = 8, event_bits: int = 1) -> ArrayConfig:
+    return ArrayConfig(
+        lanes=1,
+        groups=16,
+        events=255,
+        products=products,
+        weight_bits=weight_bits,
+        synapse_bits=synapse_bits,
+        event_bits=event_bits,
+    )
+
+
+def factor_value(dut: Lane, factor: int) -> dict[str, int]:
+    """What the chain holds for the factor G; with shifts G is a power of two."""
+    size = abs(factor)
+    encoded = {"exponent": max(0, size.bit_length() - 1)} if "exponent" in dut.factor.members else {"magnitude": size}
+    return {**encoded, "some": int(size != 0), "negative": int(factor < 0)}
+
+
+def random_factor(rng: random.Random, config: ArrayConfig) -> int:
+    size = 1 << rng.randrange(9) if config.products == "shift" else rng.randrange(1, 256)
+    return rng.choice((0, size, size, -size, -size))
+
+
+def play(simulate: Simulate, dut: Lane, schedule: Schedule, watched: dict[str, set[int]]) -> dict[str, dict[int, int]]:
+    """Drive the inputs of each clock; what is not scheduled is noise. Gives the watched outputs of the named clocks."""
+    rng = random.Random(9)
+    seen: dict[str, dict[int, int]] = defaultdict(dict)
+    quiet = {"factor_shift": 0, "swap": 0, "valid": 0, "capture": 0, "scatter": 0, "moving": 0, "host_word": 0}
+    rubbish = ("noise", "run", "reach", "trace", "rate_room", "word", "event_shift")
+
+    async def bench(ctx: Any) -> None:
+        for clock in range(max(map(max, watched.values())) + 1):
+            now = schedule.get(clock, {})
+            for name, value in (quiet | now).items():
+                ctx.set(getattr(dut, name), value)
+            for name in rubbish:
+                if name not in now:
+                    signal = getattr(dut, name)
+                    bits = len(signal)
+                    low = -(1 << bits - 1) if signal.shape().signed else 0
+                    ctx.set(signal, low + rng.getrandbits(bits))
+            for name, clocks in watched.items():
+                if clock in clocks:
+                    seen[name][clock] = ctx.get(getattr(dut, name))
+            await ctx.tick()
+
+    simulate(dut, bench)
+    return seen
+
+
+@pytest.mark.parametrize("event_bits", [1, 8])
+@pytest.mark.parametrize("products", ["shift", "exact"])
+@pytest.mark.parametrize(("weight_bits", "synapse_bits"), [(16, 8), (8, 8), (5, 4)])
+def test_scatter_sums_the_weights_of_events_and_hands_the_sum_over(
+    simulate: Simulate, products: Products, weight_bits: int, synapse_bits: int, event_bits: int
+) -> None:
+    rng = random.Random(f"{products}{weight_bits}{event_bits}")
+    config = config_of(products, weight_bits, synapse_bits, event_bits)
+    dut = Lane(config)
+    schedule: Schedule = defaultdict(dict)
+    expected = {}
+    clock = 0
+    for count in (0, 1, 2, 255, *(rng.randrange(1, 30) for _ in range(12))):
+        total = 0
+        extreme = rng.choice((None, config.weight.min, config.weight.max)) if count < 255 else config.weight.min
+        for _ in range(count):
+            weight = rng.randint(config.weight.min, config.weight.max) if extreme is None else extreme
+            shift = rng.randrange(event_bits) if count < 255 else event_bits - 1
+            # A factor left over from another verb must not matter.
+            schedule[clock + 8] |= {"swap": rng.getrandbits(1)}
+            schedule[clock + 10] |= {"word": weight, "valid": 1, "scatter": 1, "event_shift": shift}
+            total += (weight >> (weight_bits - synapse_bits)) << shift
+            clock += 1
+        schedule[clock + 10] |= {"scatter": 1}
+        schedule[clock + 11] |= {"capture": 1, "scatter": 1}
+        schedule[clock + 5] |= {"factor_shift": 1, "factor_in": factor_value(dut, random_factor(rng, config))}  # type: ignore[dict-item]
+        clock += 1 + rng.randrange(3)
+        expected[clock + 11] = total
+        # Held until the next capture, whatever comes in between.
+        clock += rng.randrange(3)
+        expected[clock + 11] = total
+    seen = play(simulate, dut, schedule, {"current": set(expected)})
+    assert seen["current"] == expected
+    assert len(set(expected.values())) > 8
+
+
+@pytest.mark.parametrize("products", ["shift", "exact"])
+@pytest.mark.parametrize(("weight_bits", "synapse_bits"), [(16, 8), (5, 4)])
+def test_gather_multiplies_the_active_weight_with_the_factor(
+    simulate: Simulate, products: Products, weight_bits: int, synapse_bits: int
+) -> None:
+    rng = random.Random(f"{products}{weight_bits}")
+    config = config_of(products, weight_bits, synapse_bits)
+    dut = Lane(config)
+    schedule: Schedule = defaultdict(dict)
+    expected = {}
+    clock = 0
+    for _ in range(60):
+        factor = random_factor(rng, config)
+        schedule[clock] |= {"factor_shift": 1, "factor_in": factor_value(dut, factor)}  # type: ignore[dict-item]
+        schedule[clock + 1] |= {"swap": 1}
+        for _ in range(rng.randrange(1, 5)):
+            weight = rng.choice((config.weight.min, config.weight.max, rng.randint(config.weight.min, -1)))
+            valid = rng.random() < 0.8
+            schedule[clock + 4] |= {"word": weight, "valid": int(valid)}
+            expected[clock + 5] = (weight >> (weight_bits - synapse_bits)) * factor if valid else 0
+            clock += 1
+        clock += 1
+    seen = play(simulate, dut, schedule, {"term": set(expected)})
+    assert seen["term"] == expected
+    assert sum(value != 0 for value in expected.values()) > 50
+
+
+@pytest.mark.parametrize("products", ["shift", "exact"])
+@pytest.mark.parametrize("weight_bits", [4, 8, 13, 16])
+def test_update_moves_the_weight_by_the_law(simulate: Simulate, products: Products, weight_bits: int) -> None:
+    rng = random.Random(f"{products}{weight_bits}")
+    config = config_of(products, weight_bits, 4)
+    dut = Lane(config)
+    low, high = config.weight.min, config.weight.max
+    write = Lane.write_clock(config) - 8
+    schedule: Schedule = defaultdict(dict)
+    stored, over, active = {}, {}, {}
+    clock = moved = 0
+    for case in range(150):
+        factor = random_factor(rng, config)
+        shift = case % (RATE_SHIFT_MAX + 1)
+        schedule[clock] |= {"factor_shift": 1, "factor_in": factor_value(dut, factor)}  # type: ignore[dict-item]
+        schedule[clock + 1] |= {"swap": 1}
+        for _ in range(4):
+            trace = 1 << rng.randrange(9) if products == "shift" else rng.randrange(1, 256)
+            product = abs(factor) * trace
+            # Noise on both sides of the carry, not only anywhere: with large shifts it would almost never carry.
+            edge = -product % (1 << shift)
+            low_bits = rng.choice((edge, (edge - 1) % (1 << shift), rng.getrandbits(24) % (1 << shift)))
+            noise = (rng.getrandbits(32) >> shift << shift | low_bits) & 0xFFFFFFFF
+            turned = (noise << 32 | noise) >> shift & 0xFFFFFFFF
+            weight = rng.choice((low, high, 0, rng.randint(low, high)))
+            reach = trace.bit_length() - 1 - shift
+            schedule[clock + 2] |= {"noise": turned >> 32 - RATE_SHIFT_MAX, "reach": reach}
+            schedule[clock + 2] |= {"trace": trace & 255, "rate_room": RATE_SHIFT_MAX - shift}
+            ones = 32 - (turned ^ 0xFFFFFFFF).bit_length()
+            schedule[clock + 4] |= {"word": weight, "run": min(31, ones)}
+            schedule[clock + write] |= {"moving": 1}
+            step = (product + (noise & ((1 << shift) - 1))) >> shift if factor else 0
+            raw = weight - step if factor > 0 else weight + step
+            stored[clock + 2 + write] = max(low, min(high, raw))
+            over[clock + 2 + write] = int(not low <= raw <= high)
+            active[clock + 2 + write] = int(factor != 0)
+            moved += raw != weight
+            clock += 1
+        clock += 1
+    seen = play(simulate, dut, schedule, {"stored": set(stored), "over": set(over), "active": set(active)})
+    assert seen == {"stored": stored, "over": over, "active": active}
+    assert moved > 100
+    assert sum(over.values()) > 30
+
+
+@pytest.mark.parametrize("products", ["shift", "exact"])
+def test_a_word_of_the_host_passes_while_no_weight_moves(simulate: Simulate, products: Products) -> None:
+    config = config_of(products, 5, 4)
+    dut = Lane(config)
+    words = [config.weight.min, config.weight.max, 0, -1, 5]
+    schedule: Schedule = {clock: {"host_word": word} for clock, word in enumerate(words, start=4)}
+    seen = play(simulate, dut, schedule, {"stored": set(range(3, 11))})
+    assert [seen["stored"][clock] for clock in range(3, 11)] == [0, 0, *words, 0]
+
+
+def test_factors_pass_along_the_chain_and_swap_only_when_told(simulate: Simulate) -> None:
+    config = config_of("exact")
+    dut = Lane(config)
+    words = []
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.word, 1 << 8)
+        ctx.set(dut.valid, 1)
+        for value in (5, -7, 9):
+            ctx.set(dut.factor_in, factor_value(dut, value))
+            ctx.set(dut.factor_shift, 1)
+            await ctx.tick()
+            ctx.set(dut.factor_shift, 0)
+            assert ctx.get(dut.factor_out.magnitude) == abs(value)
+            ctx.set(dut.factor_in, factor_value(dut, 111))
+            await ctx.tick().repeat(4)
+            words.append(ctx.get(dut.term))
+            ctx.set(dut.swap, int(value != -7))
+            await ctx.tick()
+            ctx.set(dut.swap, 0)
+            await ctx.tick().repeat(4)
+            words.append(ctx.get(dut.term))
+
+    simulate(dut, bench)
+    assert words == [0, 5, 5, 5, 5, 9]

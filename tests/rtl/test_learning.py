@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MODULATE against docs/law.md."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any, Literal
+
+import pytest
+
+from trifactor.arch.array import ArrayConfig
+from trifactor.arch.formats import SIGNAL_SHIFT_MAX
+from trifactor.rtl.learning import Modulate
+
+Simulate = Callable[..., None]
+GAP = 4
+"""Clocks between the groups of a gather; the walk of the rows takes more."""
+
+
+def exponent_of(value: int, noise: int) -> int:
+    place = value.bit_length() - 1
+    return place + (noise < ((value << (7 - place)) & 127))
+
+
+@pytest.mark.parametrize("products", ["shift", "exact"])
+@pytest.mark.parametrize("surrogate_bits", [1, 4, 8])
+def test_factors_agree_with_the_law(
+    simulate: Simulate, products: Literal["shift", "exact"], surrogate_bits: int
+) -> None:
+    rng = random.Random(f"{products}{surrogate_bits}")
+    config = ArrayConfig(lanes=4, groups=16, products=products, surrogate_bits=surrogate_bits, axons=64, events=64)
+    dut = Modulate(config)
+    written: list[tuple[int, int]] = []
+    expected: list[tuple[int, int]] = []
+    overs = wanted_overs = 0
+
+    async def collect(ctx: Any) -> None:
+        nonlocal overs
+        factor = dut.factor
+        size = factor.exponent if products == "shift" else factor.magnitude
+        watched = (dut.write, dut.write_neuron, factor.some, factor.negative, size, dut.over)
+        async for _, _, write, neuron, some, negative, amount, over in ctx.tick().sample(*watched):
+            if write:
+                value = (1 << amount if products == "shift" else amount) * (-1 if negative else 1)
+                written.append((neuron, value if some else 0))
+            overs += over
+
+    async def idle(ctx: Any, clocks: int) -> None:
+        ctx.set(dut.valid, 0)
+        for _ in range(clocks):
+            await ctx.tick()
+
+    async def bench(ctx: Any) -> None:
+        nonlocal wanted_overs
+        for number in range(50):
+            groups = rng.choice((1, 2, 3, 5))
+            neurons = sorted(rng.sample(range(64), rng.choice((1, 2, rng.randrange(1, 20)))))
+            shift = number % (SIGNAL_SHIFT_MAX + 1)
+            # Results on both sides of 255, and of 1.
+            reach = min(config.signal.max // groups, 1 << max(2, shift + rng.randrange(4, 13) - surrogate_bits))
+            partial = [[rng.randint(-reach, reach) * rng.choice((0, 1, 1)) for _ in neurons] for _ in range(groups)]
+            # The most negative and the most positive sum that the format holds.
+            if number == 0:
+                partial, groups = [[rng.choice((config.signal.min, config.signal.max)) for _ in neurons]], 1
+            psi = [rng.randint(1, config.surrogate_max) for _ in neurons]
+            noise = [rng.getrandbits(32) for _ in neurons]
+            ctx.set(dut.shift, shift)
+            for group, totals in enumerate(partial):
+                for index, total in enumerate(totals):
+                    ctx.set(dut.ahead, 1)
+                    ctx.set(dut.ahead_index, index)
+                    # One clock after its `ahead`; the next neuron's `ahead` falls on the same clock.
+                    await ctx.tick()
+                    values = {
+                        "valid": 1,
+                        "add": int(group > 0),
+                        "last": int(group == groups - 1),
+                        "index": index,
+                        "total": total,
+                        "psi": psi[index],
+                        "noise": noise[index],
+                        "neuron": neurons[index],
+                    }
+                    for name, value in values.items():
+                        ctx.set(getattr(dut, name), value)
+                ctx.set(dut.ahead, 0)
+                await ctx.tick()
+                await idle(ctx, GAP)
+            await idle(ctx, Modulate.latency)
+            for index, neuron in enumerate(neurons):
+                delta = sum(totals[index] for totals in partial)
+                raw = (abs(delta) * psi[index] + (noise[index] & ((1 << shift) - 1))) >> shift
+                wanted_overs += raw > 255
+                size = min(255, raw)
+                if size and products == "shift":
+                    size = 1 << exponent_of(size, noise[index] >> 25)
+                expected.append((neuron, -size if delta < 0 else size))
+
+    simulate(dut, bench, beside=(collect,))
+    assert written == expected
+    assert overs == wanted_overs > 10
+    assert sum(0 < abs(value) < 255 for _, value in expected) > 50
+    assert sum(value == 0 for _, value in expected) > 5
+
+
+def test_a_factor_comes_latency_clocks_after_the_last_partial_sum(simulate: Simulate) -> None:
+    dut = Modulate(ArrayConfig(lanes=4, groups=4))
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.valid, 1)
+        ctx.set(dut.last, 1)
+        ctx.set(dut.neuron, 9)
+        await ctx.tick()
+        ctx.set(dut.valid, 0)
+        for _ in range(Modulate.latency - 1):
+            assert not ctx.get(dut.write)
+            await ctx.tick()
+        assert (ctx.get(dut.write), ctx.get(dut.write_neuron)) == (1, 9)
+
+    simulate(dut, bench)

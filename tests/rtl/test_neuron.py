@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The neuron in hardware against the golden one, with a walk that stands still at random."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any, Literal
+
+import pytest
+import torch
+
+from trifactor.arch.array import ArrayConfig
+from trifactor.arch.network import SURROGATE_ENTRIES
+from trifactor.golden.neuron import NeuronParams, step
+from trifactor.rtl.neuron import Neuron
+
+Simulate = Callable[..., None]
+GROUPS = 3
+STEPS = 6
+
+
+def random_params(rng: random.Random, config: ArrayConfig, reset: str, spiking: bool) -> NeuronParams:
+    return NeuronParams(
+        decay=rng.choice((0, config.decay_one, rng.randint(1, config.decay_one))),
+        decay_bits=config.decay_bits,
+        membrane_bits=config.membrane_bits,
+        threshold=rng.choice((1, config.membrane.max, rng.randint(1, config.membrane.max // 2))),
+        reset=reset,
+        spiking=spiking,
+        surrogate=torch.tensor([*(rng.randint(0, config.surrogate_max) for _ in range(SURROGATE_ENTRIES)), 0]),
+        surrogate_shift=rng.randrange(config.membrane_bits),
+    )
+
+
+async def configure(ctx: Any, dut: Neuron, params: NeuronParams, on_membrane: bool) -> None:
+    values = {
+        "decay": params.decay,
+        "threshold": params.threshold,
+        "hard": params.reset == "hard",
+        "soft": params.reset == "soft",
+        "spiking": params.spiking,
+        "surrogate_shift": params.surrogate_shift,
+        "from_membrane": on_membrane,
+    }
+    for name, value in values.items():
+        ctx.set(getattr(dut, name), int(value))
+    ctx.set(dut.table_write, 1)
+    for address, value in enumerate(params.surrogate.tolist()[:SURROGATE_ENTRIES]):
+        ctx.set(dut.table_address, address)
+        ctx.set(dut.table_data, value)
+        await ctx.tick()
+    ctx.set(dut.table_write, 0)
+
+
+async def walk(ctx: Any, dut: Neuron, rng: random.Random, stall: float, slots: list[dict[str, Any]]) -> list[Any]:
+    """Play the slots, one after the other or with gaps; give what comes out, slot by slot."""
+    outputs: list[Any] = []
+    waiting = list(slots)
+    while len(outputs) < len(slots):
+        ctx.set(dut.slot_valid, 0)
+        go = rng.random() >= stall
+        slot = waiting[0] if waiting and rng.random() >= stall / 2 else None
+        if slot is not None:
+            ctx.set(dut.slot_valid, 1)
+            for name in ("slot", "live", "state"):
+                ctx.set(getattr(dut, name), slot[name])
+            for lane, current in enumerate(slot["currents"]):
+                ctx.set(dut.currents[lane], current)
+        ctx.set(dut.enable, int(go))
+        if go and ctx.get(dut.done):
+            names = ("valid", "spike", "psi", "v", "y", "over")
+            outputs.append({name: ctx.get(getattr(dut, name)) for name in names})
+        if go and slot is not None:
+            waiting.pop(0)
+        await ctx.tick()
+    ctx.set(dut.slot_valid, 0)
+    # Let the last membrane be written before the next walk reads it.
+    ctx.set(dut.enable, 1)
+    await ctx.tick().repeat(2)
+    return outputs
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.5])
+@pytest.mark.parametrize("spiking", [True, False])
+@pytest.mark.parametrize("reset", ["soft", "hard", "none"])
+@pytest.mark.parametrize(
+    ("lanes", "membrane_bits", "decay_bits", "surrogate_bits"), [(4, 16, 8, 4), (1, 8, 4, 1), (2, 11, 12, 8)]
+)
+def test_steps_agree_with_the_golden_neuron(
+    simulate: Simulate,
+    lanes: Literal[1, 2, 4],
+    membrane_bits: int,
+    decay_bits: int,
+    surrogate_bits: int,
+    reset: str,
+    spiking: bool,
+    stall: float,
+) -> None:
+    rng = random.Random(f"{lanes}{reset}{spiking}{stall}")
+    config = ArrayConfig(
+        lanes=lanes,
+        groups=16,
+        events=255,
+        membrane_bits=membrane_bits,
+        decay_bits=decay_bits,
+        surrogate_bits=surrogate_bits,
+    )
+    dut = Neuron(config)
+    neurons = GROUPS * lanes
+    dead = rng.randrange(lanes)
+    base = rng.randrange((16 - GROUPS) * lanes)
+    seen = {"spike": 0, "psi": 0, "over": 0}
+
+    async def bench(ctx: Any) -> None:
+        for _ in range(4):
+            params = random_params(rng, config, reset, spiking)
+            on_membrane = bool(rng.getrandbits(1))
+            await configure(ctx, dut, params, on_membrane)
+            v = torch.zeros(neurons, dtype=torch.int64)
+            for number in range(STEPS):
+                ctx.set(dut.first, int(number == 0))
+                reach = rng.choice((config.current.max, 2 * params.threshold, config.membrane.max // 2))
+                reach = min(reach, config.current.max)
+                current = torch.tensor([rng.randint(-reach, reach) for _ in range(neurons)])
+                slots = [
+                    {
+                        "slot": index % lanes,
+                        "live": int(index < neurons - dead),
+                        "state": base + index,
+                        "currents": current.tolist()[index // lanes * lanes :][:lanes],
+                    }
+                    for index in range(neurons)
+                ]
+                outputs = await walk(ctx, dut, rng, stall, slots)
+                v, golden = step(params, v, current)
+                y = golden.membrane if on_membrane else current
+                over = golden.raw != golden.membrane
+                for index, got in enumerate(outputs):
+                    live = slots[index]["live"]
+                    assert got["valid"] == live
+                    if live:
+                        assert got == {
+                            "valid": 1,
+                            "spike": int(golden.spikes[index]),
+                            "psi": int(golden.psi[index]),
+                            "v": int(v[index]),
+                            "y": int(y[index]),
+                            "over": int(over[index]),
+                        }, (params, number, index)
+                        for name in seen:
+                            seen[name] += got[name] != 0
+                    else:
+                        assert got["spike"] == got["psi"] == got["over"] == 0
+
+    simulate(dut, bench)
+    assert (seen["spike"] > 5) == spiking
+    assert (seen["psi"] > 0) == spiking
+    assert seen["over"] > 0
+
+
+def test_an_output_comes_latency_clocks_after_its_slot(simulate: Simulate) -> None:
+    dut = Neuron(ArrayConfig(lanes=4, groups=16))
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.enable, 1)
+        ctx.set(dut.live, 1)
+        ctx.set(dut.slot_valid, 1)
+        await ctx.tick()
+        ctx.set(dut.slot_valid, 0)
+        for _ in range(Neuron.latency - 1):
+            assert not ctx.get(dut.done)
+            await ctx.tick()
+        assert ctx.get(dut.done)
+        assert ctx.get(dut.valid)
+        await ctx.tick()
+        assert not ctx.get(dut.done)
+
+    simulate(dut, bench)
+
+
+def test_the_host_reads_and_writes_membranes(simulate: Simulate) -> None:
+    rng = random.Random(5)
+    config = ArrayConfig(lanes=4, groups=4)
+    dut = Neuron(config)
+    values = [config.membrane.min, config.membrane.max, -1, *(rng.randint(-999, 999) for _ in range(13))]
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.host_write, 1)
+        for state, value in enumerate(values):
+            ctx.set(dut.host_state, state)
+            ctx.set(dut.host_data, value)
+            await ctx.tick()
+        ctx.set(dut.host_write, 0)
+        ctx.set(dut.host_read, 1)
+        for state, value in enumerate(values):
+            ctx.set(dut.host_state, state)
+            await ctx.tick()
+            assert ctx.get(dut.membrane) == value
+
+    simulate(dut, bench)
+    assert len(values) == 16
