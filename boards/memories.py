@@ -28,7 +28,7 @@ def block_rams(*, width: int, depth: int) -> int:
 
 
 def memories(array: ArrayConfig) -> dict[str, tuple[int, int, int]]:
-    """`(copies, width, depth)` of every memory of the array that grows with its configuration."""
+    """`(copies, width, depth)` of every memory of the array but those of a few words, which are LUT RAM."""
     shift = array.products == "shift"
     factor = 2 + (EXPONENT_MAX.bit_length() if shift else FACTOR_BITS)
     amount = EXPONENT_MAX.bit_length() if shift else FACTOR_BITS
@@ -46,6 +46,7 @@ def memories(array: ArrayConfig) -> dict[str, tuple[int, int, int]]:
         "traces": (1, array.traces_per_word * FACTOR_BITS, array.trace_words),
         "readout": (1, array.current.bits, array.classes),
         "descriptors": (1, 32, array.layers * DESCRIPTOR_WORDS),
+        "counters": (1, 32, 512),
     }
 
 

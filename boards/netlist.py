@@ -58,7 +58,7 @@ def block_counts(text: str, *, options: Sequence[str] = SYNTH_OPTIONS) -> Counte
 
 
 def _netlists(text: str, options: Sequence[str], cache: bool) -> dict[str, Netlist]:
-    key = content_key(text, YOSYS.version(), *options)
+    key = content_key(text, YOSYS.version(), _script(options, ""))
     if cache and (found := cache_load("netlist", key)) is not None:
         return dict(found)
     modules = _yosys(text, (*options, "-json", "netlist.json"))
@@ -69,7 +69,7 @@ def _netlists(text: str, options: Sequence[str], cache: bool) -> dict[str, Netli
 
 
 def _script(options: Sequence[str], then: str) -> str:
-    """`synth_ecp5`, with sums of more than two operands as chains of carries: as trees of full adders they cost LUTs."""
+    """`synth_ecp5`, with sums of more than two operands as chains of carries: full adders cost LUTs."""
     synth = f"synth_ecp5 -top {TOP} {' '.join(options)}"
     if "-run" in options:
         return f"read_rtlil top.il; {synth}; {then}"

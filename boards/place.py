@@ -38,7 +38,7 @@ LOWER = {
 """Which setting of `ArrayConfig` lowers the need of a resource."""
 
 _CELL_SUFFIX = re.compile(
-    r"(_(TRELLIS_FF|LUT4|CCU2C|PFUMX|L6MUX21|DP16KD|TRELLIS_DPR16X4|MULT18X18D)(_|$).*|\$(CCU2|nextpnr|PACKER).*)"
+    r"(_(TRELLIS_FF|LUT4|CCU2C|PFUMX|L6MUX21|DP16KD|TRELLIS_DPR16X4|MULT18X18D)(_|$).*|\$(CCU2|DPRAM|nextpnr|PACKER).*)"
 )
 
 
