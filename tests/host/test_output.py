@@ -32,8 +32,9 @@ def test_a_person_gets_no_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_tables_are_whole_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     long = "word " * 60
-    Output().table("title", ("name", "value"), [("a", long.strip()), ("b", "2")])
+    Output().table("title", ("name", "value"), [("a", long.strip()), ("b", "x[data]")])
     stdout = capsys.readouterr().out
+    assert "x[data]" in stdout
     assert long.strip() in stdout
     assert stdout.splitlines()[1] == "title"
 
