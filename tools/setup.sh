@@ -74,7 +74,7 @@ left=$(missing_packages | tr '\n' ' ' | sed 's/ $//')
 now=$({ cat pyproject.toml constraints.txt tools/setup.sh; "$python" -VV; pwd; } | cksum)
 if [ -x $venv/bin/python ] && [ "$(cat $stamp 2>/dev/null)" = "$now" ]; then exit 0; fi
 
-say "setup: preparing $venv (once; a few minutes and about 2 GB)"
+say "setup: preparing $venv (once; a few minutes, and 2 to 6 GB of disk)"
 rm -f $stamp
 [ -x $venv/bin/python ] && $venv/bin/python -c 'import pip' 2>/dev/null || "$python" -m venv --clear $venv
 # PyPI's torch for Linux brings gigabytes of GPU libraries; the CPU build of the same version wins where its index answers.
