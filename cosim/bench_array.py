@@ -23,7 +23,7 @@ async def serve(dut: Any) -> None:
     While it waits for a call the simulation stands still.
     """
     job = json.loads(os.environ["TRIFACTOR_SESSION"])
-    driver = ArrayDriver(dut, ArrayConfig.model_validate(job["array"]), stall_seed=job["stall_seed"])
+    driver = ArrayDriver(dut, ArrayConfig.model_validate(job["array"]), **job["settings"])
     with Connection(job["pipe"]) as connection:
         while True:
             try:

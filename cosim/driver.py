@@ -27,7 +27,7 @@ from ..arch.registers import (
     shape_word,
 )
 from . import backdoor
-from .harness import Harness
+from .harness import CYCLE_LIMIT, HangError, Harness
 from .image import Image, Words, sample_items
 
 STEPWISE = frozenset({"spikes", "membranes", "traces", "signatures", "weights", "cycles"})
@@ -41,9 +41,9 @@ _POLLS = 1000
 class ArrayDriver:
     """One array in one simulation. Methods that touch a network need `configure` first."""
 
-    def __init__(self, dut: Any, array: ArrayConfig, *, stall_seed: int = 0) -> None:
+    def __init__(self, dut: Any, array: ArrayConfig, *, stall_seed: int = 0, cycle_limit: int = CYCLE_LIMIT) -> None:
         self.array = array
-        self._harness = Harness(dut, stall_seed=stall_seed)
+        self._harness = Harness(dut, stall_seed=stall_seed, limit=cycle_limit)
         self._image: Image | None = None
 
     async def reset(self) -> None:
@@ -100,10 +100,10 @@ class ArrayDriver:
         snapshots = []
         if record:
             for items in (step for steps in samples for step in steps):
-                await self._harness.items(items, settle=True)
+                await self._pour(items)
                 snapshots.append(await self._snapshot(record, learn=learn))
         else:
-            await self._harness.items(np.concatenate([step for steps in samples for step in steps]), settle=True)
+            await self._pour(np.concatenate([step for steps in samples for step in steps]))
         answer: dict[str, Any] = {"readout": self._readouts(len(inputs))}
         await self._check()
         for name in record:
@@ -176,6 +176,14 @@ class ArrayDriver:
     async def read_register(self, name: str) -> int:
         """Read one register."""
         return await self._registers(name)
+
+    async def _pour(self, items: Words) -> None:
+        """Items, and all that comes of them."""
+        try:
+            await self._harness.items(items, settle=True)
+        except HangError as error:
+            status = await self._registers("status")
+            raise DeviceError(f"{error.message}, status {status:#x}", error.hint) from error
 
     async def _snapshot(self, record: Collection[str], *, learn: bool) -> dict[str, Any]:
         image = self._loaded()

@@ -55,11 +55,16 @@ def build_array(
     return build(sim, sources, toplevel="harness", parameters=parameters, waves=waves, fast=fast)
 
 
+class HangError(DeviceError):
+    """The array did not get on within the limit."""
+
+
 class Harness:
     """Bursts of words to and from the array: each call costs Python a few wake-ups, however many cycles pass."""
 
-    def __init__(self, dut: Any, *, stall_seed: int = 0) -> None:
+    def __init__(self, dut: Any, *, stall_seed: int = 0, limit: int = CYCLE_LIMIT) -> None:
         self._dut = dut
+        self._limit = limit
         self._stall_seed = stall_seed
         self._events: list[npt.NDArray[Any]] = []
         self._results: list[npt.NDArray[Any]] = []
@@ -75,7 +80,7 @@ class Harness:
         """Pull `rst` for a few cycles; empties every buffer, but no memory of the array."""
         dut = self._dut
         dut.rst.value = 1
-        dut.limit.value = CYCLE_LIMIT
+        dut.limit.value = self._limit
         dut.stall_seed.value = self._stall_seed
         for name in ("item_settle", "item_count", "item_words", "request_write", "request_address", "request_count"):
             getattr(dut, name).value = 0
@@ -164,10 +169,10 @@ class Harness:
         while True:
             await dut.attention.value_change
             self._drain()
-            if int(dut.timed_out.value):
-                raise DeviceError(f"no {done} within {CYCLE_LIMIT} cycles", "a fault of the hardware: record waves")
             if int(handle.value) == level:
-                return
+                break
+        if int(dut.timed_out.value):
+            raise HangError(f"array: no {done} within {self._limit} cycles", "a fault of the hardware: record waves")
 
     def _drain(self) -> None:
         """Empty the event and result buffers of the harness."""

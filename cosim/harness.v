@@ -44,7 +44,7 @@ module harness #(
     input wire [2:0] dump,        // a change of a bit writes a memory to files: backdoor.py
     output wire [2:0] dumpable,
 
-    output reg timed_out,
+    output reg timed_out,         // whether the last burst reached `limit`
     output reg [3:0] broken,      // payload or valid not held: responses, events, results; unknown handshake
     output reg attention,
     output reg [31:0] cycle
@@ -176,7 +176,7 @@ module harness #(
         end
 
         elapsed <= item_busy || request_busy ? elapsed + 1 : 0;
-        if ((item_busy || request_busy) && expired) timed_out <= 1;
+        if (item_busy || request_busy) timed_out <= expired;
 
         held <= {results_valid && !results_ready, events_valid && !events_ready, responses_valid && !responses_ready};
         response_held <= responses_payload;

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arch.array import ArrayConfig
 from ..arch.device import DeviceState, IntArray
-from ..arch.formats import RATE_SHIFT_MAX, UNIT
+from ..arch.formats import RATE_SHIFT_MAX, SIGNAL_SHIFT_MAX, UNIT
 from ..arch.network import SURROGATE_ENTRIES, Layer, Network
 from ..arch.placement import fitted
 from ..arch.rules import surrogate_table
@@ -128,7 +128,7 @@ def _layer(rng: np.random.Generator, array: ArrayConfig, inputs: int, outputs: i
     one = array.decay_one
     threshold = min(1 << int(rng.integers(0, array.synapse_bits + 1)), array.membrane.max)
     usual_rate = max(0, 20 - array.weight_bits + int(rng.integers(-4, 5)))
-    usual_signal = max(0, array.synapse_bits + array.surrogate_bits + int(rng.integers(-8, 2)))
+    usual_signal = min(SIGNAL_SHIFT_MAX, max(0, array.synapse_bits + array.surrogate_bits + int(rng.integers(-8, 2))))
     return Layer(
         inputs=inputs,
         outputs=outputs,
@@ -140,7 +140,7 @@ def _layer(rng: np.random.Generator, array: ArrayConfig, inputs: int, outputs: i
         trace_decay=_pick(rng, 0, one, one // 2, int(rng.integers(0, one + 1))),
         trace_shift=_pick(rng, UNIT.bit_length() - 1, int(rng.integers(0, 8))),
         rate_shift=_pick(rng, usual_rate, usual_rate, int(rng.integers(0, RATE_SHIFT_MAX + 1))),
-        signal_shift=_pick(rng, usual_signal, usual_signal, int(rng.integers(0, 25))),
+        signal_shift=_pick(rng, usual_signal, usual_signal, int(rng.integers(0, SIGNAL_SHIFT_MAX + 1))),
     )
 
 
@@ -151,7 +151,7 @@ def _configuration(rng: np.random.Generator, array: ArrayConfig, network: Networ
         sample=_pick(rng, 0, int(rng.integers(1 << 32)), (1 << 32) - 2),
     )
     # The first sample learns, so that the second is the first to see moved weights.
-    stepwise = tuple(_call(rng, array, network, samples=1, learn=index == 0 or index % 4 != 3) for index in range(8))
+    stepwise = tuple(_call(rng, array, network, samples=1, learn=index == 0 or index % 4 != 3) for index in range(12))
     streamed = tuple(_call(rng, array, network, samples=5, learn=learn) for learn in (True, False, True))
     return Configuration(number=number, array=array, network=network, state=state, stepwise=stepwise, streamed=streamed)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import tempfile
 from multiprocessing import Pipe
@@ -13,6 +14,7 @@ from typing import Any, Self
 
 from ..arch.array import ArrayConfig
 from ..arch.errors import DeviceError
+from .harness import CYCLE_LIMIT
 from .simulators import Build
 
 START_SECONDS = 60.0
@@ -22,17 +24,27 @@ CALL_SECONDS = 600.0
 class Session:
     """A simulator process with an `ArrayDriver` in it; a context manager that ends it.
 
-    `stall_seed` other than 0 puts random gaps on every stream. `waves`, given a build that has them, names the file
-    that the waveform is moved to in the end.
+    `stall_seed` other than 0 puts random gaps on every stream; no time step may take more than `cycle_limit` cycles.
+    `waves`, given a build that has them, names the file that the waveform is moved to in the end; the simulator decides
+    its suffix.
     """
 
-    def __init__(self, build: Build, array: ArrayConfig, *, stall_seed: int = 0, waves: Path | None = None) -> None:
+    def __init__(
+        self,
+        build: Build,
+        array: ArrayConfig,
+        *,
+        stall_seed: int = 0,
+        cycle_limit: int = CYCLE_LIMIT,
+        waves: Path | None = None,
+    ) -> None:
         self._waves = waves
         self._folder = tempfile.TemporaryDirectory(prefix="trifactor-")
         folder = Path(self._folder.name)
         self._log = folder / "log"
         self._connection, theirs = Pipe()
-        job = {"array": array.model_dump(), "pipe": theirs.fileno(), "stall_seed": stall_seed}
+        settings = {"stall_seed": stall_seed, "cycle_limit": cycle_limit}
+        job = {"array": array.model_dump(), "pipe": theirs.fileno(), "settings": settings}
         with self._log.open("wb") as log, theirs:
             self._process = build.start(
                 f"{__package__}.bench_array",
@@ -87,7 +99,8 @@ class Session:
             self._process.wait()
         if self._waves is not None:
             for made in Path(self._folder.name).glob("dump.*"):
-                made.replace(self._waves.with_suffix(made.suffix))
+                self._waves.parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(made, self._waves.with_name(self._waves.name + made.suffix))
         self._folder.cleanup()
 
     def _dead(self, message: str, detail: str = "") -> DeviceError:

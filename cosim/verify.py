@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -98,17 +99,18 @@ def verify_random(
     for block in range(first // NETWORKS_PER_ARRAY, -(-last // NETWORKS_PER_ARRAY)):
         wanted = [made for made in configurations(seed, block) if first <= made.number < last]
         build = build_array(wanted[0].array, sim=sim, waves=waves is not None, fast=False)
-        for device, configuration in _on_one_array(wanted, build, stall_seed(seed, block), waves):
-            golden = GoldenDevice(configuration.array, configuration.network, configuration.state)
-            comparison = Comparison(seed=seed, configuration=configuration.number)
-            _verify_configuration(_Pair(device, golden, comparison, result), configuration)
-            result.take(comparison)
-            result.configurations += 1
-            result.seconds = time.monotonic() - started
-            if progress is not None:
-                progress(result)
-            if comparison.mismatched:
-                device.close()
+        with closing(_on_one_array(wanted, build, stall_seed(seed, block), waves)) as ready:
+            for device, configuration in ready:
+                golden = GoldenDevice(configuration.array, configuration.network, configuration.state)
+                comparison = Comparison(seed=seed, configuration=configuration.number)
+                _verify_configuration(_Pair(device, golden, comparison, result), configuration)
+                result.take(comparison)
+                result.configurations += 1
+                result.seconds = time.monotonic() - started
+                if comparison.mismatched:
+                    device.close()
+                if progress is not None:
+                    progress(result)
     return result
 
 
@@ -160,7 +162,7 @@ class _Pair(NamedTuple):
 
 def _on_one_array(
     wanted: Sequence[Configuration], build: Build, stall: int, waves: Path | None
-) -> Iterator[tuple[RtlDevice, Configuration]]:
+) -> Generator[tuple[RtlDevice, Configuration]]:
     """Each configuration with a device to put it on: one simulation for all, a new one after one was closed."""
     device: RtlDevice | None = None
     try:

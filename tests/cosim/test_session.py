@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds and simulations that go wrong, and what is said then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trifactor.arch.array import ArrayConfig
+from trifactor.arch.errors import DeviceError, ToolError
+from trifactor.arch.placement import fitted
+from trifactor.arch.rules import network_for, rule_named
+from trifactor.cosim import simulators
+from trifactor.cosim.harness import build_array
+from trifactor.cosim.session import Session
+from trifactor.cosim.simulators import Simulator, build
+from trifactor.cosim.verilog import to_verilog
+from trifactor.rtl.array import Array
+
+BARE = ArrayConfig(lanes=2, weight_words=1, groups=1, axons=1, events=1, layers=1, classes=2)
+NETWORK = network_for(rule_named("ottt"), (4, 3, 2), BARE)
+ARRAY = fitted(NETWORK, BARE)
+SOURCE = {"top.v": "module top(input clk, output reg [3:0] n); always @(posedge clk) n <= n + 1; endmodule\n"}
+
+
+def mutant(before: str, after: str) -> str:
+    """The array's Verilog with its top module's text changed."""
+    verilog = to_verilog(Array(ARRAY), name="array")
+    assert before in verilog
+    return verilog.replace(before, after, 1)
+
+
+@pytest.mark.parametrize("sim", ["icarus"])
+def test_equal_builds_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sim: Simulator) -> None:
+    monkeypatch.setenv("TRIFACTOR_CACHE", str(tmp_path))
+    one = build(sim, SOURCE, toplevel="top", parameters={})
+    made = (one.folder / "sim.vvp").stat().st_mtime_ns
+    assert build(sim, SOURCE, toplevel="top", parameters={}) == one
+    assert (one.folder / "sim.vvp").stat().st_mtime_ns == made
+    assert build(sim, {"top.v": SOURCE["top.v"] + "\n"}, toplevel="top", parameters={}).folder != one.folder
+
+
+@pytest.mark.parametrize("sim", ["icarus", "verilator"])
+def test_a_refused_design_shows_the_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sim: Simulator) -> None:
+    monkeypatch.setenv("TRIFACTOR_CACHE", str(tmp_path))
+    with pytest.raises(ToolError, match=r"failed: .*top\.v") as caught:
+        build(sim, {"top.v": "module top; wire w = ; endmodule\n"}, toplevel="top", parameters={})
+    assert str(tmp_path) in caught.value.hint
+
+
+@pytest.mark.parametrize(("sim", "package"), [("icarus", "apt install iverilog"), ("verilator", "apt install perl")])
+def test_a_missing_program_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sim: Simulator, package: str
+) -> None:
+    monkeypatch.setenv("TRIFACTOR_CACHE", str(tmp_path))
+    monkeypatch.setattr(simulators.shutil, "which", lambda program: None)
+    with pytest.raises(ToolError, match="was not found") as caught:
+        build(sim, SOURCE, toplevel="top", parameters={})
+    assert caught.value.exit_code == 4
+    assert caught.value.hint == package
+
+
+@pytest.mark.parametrize("sim", ["icarus"])
+def test_a_hang_is_an_error_with_the_status(sim: Simulator) -> None:
+    stuck = mutant("assign waiting = ", "assign waiting = 1'b0 & ")
+    with Session(build_array(ARRAY, sim=sim, verilog=stuck), ARRAY, cycle_limit=2000) as session:
+        session.call("configure", network=NETWORK)
+        with pytest.raises(DeviceError, match="no item_done within 2000 cycles, status 0x0"):
+            session.call("run", inputs=np.ones((1, 1, 4), int), labels=[0], learn=True, record=())
+
+
+@pytest.mark.parametrize("sim", ["icarus"])
+def test_another_array_is_noticed(sim: Simulator) -> None:
+    other = ARRAY.model_copy(update={"weight_bits": 8})
+    with pytest.raises(DeviceError, match="answers identity 0x54524946 and shape"):
+        Session(build_array(ARRAY, sim=sim), other)
+
+
+@pytest.mark.parametrize("sim", ["icarus"])
+def test_a_call_that_fails_ends_the_session_with_the_reason(sim: Simulator) -> None:
+    with Session(build_array(ARRAY, sim=sim), ARRAY) as session:
+        with pytest.raises(DeviceError, match="driver failed in configure") as caught:
+            session.call("configure", network=None)
+        assert "AttributeError" in caught.value.hint
+        assert session.closed
+        with pytest.raises(DeviceError, match="has ended"):
+            session.call("counters")
+
+
+@pytest.mark.parametrize("sim", ["icarus", "verilator"])
+def test_waveforms_are_written_on_request(tmp_path: Path, sim: Simulator) -> None:
+    made = build_array(ARRAY, sim=sim, waves=True, fast=False)
+    with Session(made, ARRAY, waves=tmp_path / "some" / "wave.1") as session:
+        assert session.call("counters")["cycles"] == 0
+    (written,) = (tmp_path / "some").iterdir()
+    assert written.name.startswith("wave.1.")
+    assert written.stat().st_size > 1000
+
+
+@pytest.mark.parametrize("sim", ["icarus"])
+def test_requests_are_answered_by_every_space(sim: Simulator) -> None:
+    """What is written by requests is read back by requests, and is what the memories hold."""
+    rng = np.random.default_rng(1)
+    weights = [rng.integers(-999, 999, (layer.inputs, layer.outputs)) for layer in NETWORK.layers]
+    with Session(build_array(ARRAY, sim=sim), ARRAY) as session:
+        session.call("configure", network=NETWORK)
+        session.call("load", weights=weights, seed=0xDEADBEEF, sample=77)
+        session.call("run", inputs=np.ones((1, 2, 4), int), labels=[0], learn=False, record=())
+        for front in (False, True):
+            read = session.call("read_weights", front=front)
+            assert all(np.array_equal(a, b) for a, b in zip(read, weights, strict=True))
+            assert any(layer.any() for layer in session.call("read_membranes", front=front))
+        assert session.call("read_register", name="seed") == 0xDEADBEEF
+        assert session.call("read_register", name="sample") == 78

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Golden model against hardware, and hardware with a fault against the golden model."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+import numpy as np
+import pytest
+
+from trifactor.arch.array import ArrayConfig
+from trifactor.arch.device import DeviceState
+from trifactor.arch.errors import MismatchError
+from trifactor.arch.network import Network
+from trifactor.arch.placement import fitted
+from trifactor.arch.rules import network_for, rule_named
+from trifactor.cosim.device import RtlDevice
+from trifactor.cosim.harness import build_array
+from trifactor.cosim.random_configurations import NETWORKS_PER_ARRAY
+from trifactor.cosim.simulators import Simulator
+from trifactor.cosim.verify import VerifyResult, verify_random, verify_samples
+from trifactor.cosim.verilog import to_verilog
+from trifactor.golden.initial import initial_state
+from trifactor.rtl.array import Array
+
+SIZES = (24, 20, 18, 5)
+BARE = ArrayConfig(lanes=4, weight_words=1, groups=2, axons=1, events=1, layers=1, classes=5, signatures=True)
+
+
+def small(**changes: object) -> tuple[ArrayConfig, Network, DeviceState]:
+    array = BARE.model_copy(update=changes)
+    network = network_for(rule_named("ottt"), SIZES, array)
+    return fitted(network, array), network, initial_state(network, array, 9)
+
+
+def samples(count: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(count)
+    return (rng.random((count, 5, SIZES[0])) < 0.4).astype(np.int64), rng.integers(0, SIZES[-1], count)
+
+
+@pytest.mark.parametrize("sim", ["icarus", "verilator"])
+def test_random_configurations_agree(sim: Simulator) -> None:
+    seen: list[int] = []
+    result = verify_random(sim, 4, 11, lambda result: seen.append(result.configurations), first=NETWORKS_PER_ARRAY - 2)
+    assert result.first_mismatch is None
+    assert seen == [1, 2, 3, 4]
+    assert result.samples == 4 * 27
+    assert result.compared > 50_000
+    assert result.counters["spikes"] > 100
+    assert result.counters["weight_updates"] > 1000
+    result.require_activity()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sim", ["verilator"])
+def test_two_hundred_random_configurations_agree(sim: Simulator) -> None:
+    result = verify_random(sim, 200, 1)
+    assert result.first_mismatch is None
+    assert result.configurations == 200
+    assert result.compared >= 10**7
+    result.require_activity()
+
+
+@pytest.mark.parametrize("sim", ["icarus"])
+@pytest.mark.parametrize("stall", [0, 5])
+def test_samples_agree_and_utilisation_is_reported(sim: Simulator, stall: int) -> None:
+    array, network, state = small()
+    inputs, labels = samples(6)
+    result = verify_samples(sim, array, network, state, inputs, labels, stall=stall)
+    assert result.first_mismatch is None
+    assert result.samples == 6
+    assert result.compared > 6 * (24 * 20 + 20 * 18 + 18 * 5)
+    assert 0.02 < result.utilisation < 1.0
+    result.require_activity()
+
+
+def test_a_run_without_events_is_no_proof() -> None:
+    with pytest.raises(MismatchError, match="no spikes and no weight_updates and no gather_rows"):
+        VerifyResult(seed=1, compared=100).require_activity()
+
+
+@pytest.mark.parametrize("sim", ["icarus"])
+def test_a_faulty_hash_is_noticed_at_once(sim: Simulator) -> None:
+    """One constant of the noise, wrong by one bit, in the hardware alone."""
+    array, network, state = small()
+    inputs, labels = samples(2)
+    verilog = to_verilog(Array(array), name="array")
+    faulty, count = re.subn(r"32'hb55a4f09", "32'hb55a4f08", verilog, flags=re.IGNORECASE)
+    assert count
+    result = verify_samples(
+        sim, array, network, state, inputs, labels, build=build_array(array, sim=sim, verilog=faulty)
+    )
+    assert not result.ok
+    first = result.first_mismatch
+    assert first is not None
+    assert (first.sample, first.step) == (0, 0)
+
+
+@pytest.mark.parametrize("sim", ["icarus"])
+def test_weights_do_not_depend_on_lanes_or_cores(sim: Simulator) -> None:
+    """The same network, samples and seed: the same weights, signatures and spikes from 1 to 64 lanes."""
+    inputs, labels = samples(3)
+    found = {}
+    for cores, lanes in ((1, 1), (1, 4), (1, 16), (2, 4), (4, 4)):
+        array, network, state = small(cores=cores, lanes=lanes)
+        with RtlDevice(array, network, state, sim=sim, stall=lanes) as device:
+            outputs, after, record = device(inputs, labels, learn=True, record=("signatures", "spikes"))
+        assert record.counters["weight_updates"] > 1000
+        assert not np.array_equal(after.weights[0], state.weights[0])
+        assert record.signatures is not None
+        found[cores, lanes] = (outputs.readout, *after.weights, *record.spikes, record.signatures)
+    for one, two in itertools.combinations(found, 2):
+        assert all(np.array_equal(a, b) for a, b in zip(found[one], found[two], strict=True)), (one, two)
