@@ -45,8 +45,8 @@ class Outputs:
 class Record:
     """What was asked for, and the counters of this call.
 
-    `spikes[l]` and `membranes[l]` are (B, T, outputs), `traces[l]` (B, T, inputs), `signatures` (B, T, 3): sums since the
-    device was made or loaded.
+    `spikes[l]` and `membranes[l]` are (B, T, outputs), `traces[l]` (B, T, inputs), `signatures` (B, T, 3): sums since
+    the device was made or loaded.
     """
 
     counters: dict[str, int] = field(default_factory=dict)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The noise hash: a pure function of (seed, sample, step, layer, purpose, row, neuron), never a register that advances.
 
-All arithmetic is modulo 2**32.  `mix` has the six steps of Bob Jenkins' integer hash, with constants only where they cost
-nothing in hardware, in the xors::
+All arithmetic is modulo 2**32.  `mix` has the six steps of Bob Jenkins' integer hash, with constants only where they
+cost nothing in hardware, in the xors::
 
     step_key  = mix(mix(seed ^ sample) + step)
     key       = mix(step_key ^ (8 * layer + domain))

@@ -86,12 +86,11 @@ _FIXED: tuple[tuple[str, Literal["rw", "ro", "wo"], int, str], ...] = (
     ("version", "ro", 32, "version of this map"),
     ("shape", "ro", 32, "cores in bits 7..0, lanes in 15..8, weight_bits in 23..16, synapse_bits in 31..24"),
     ("command", "wo", 2, "bit 0: clear all memories; bit 1: clear counters and signatures"),
-    ("status", "ro", 4, "bit 0: busy; bit 1: an event list overflowed; bit 2: a row out of range or out of order; "
-     "bit 3: an item out of place. Bits 1 to 3 stay until the counters are cleared"),
+    ("status", "ro", 4, "bit 0: busy; until the counters are cleared: bit 1 list overflow, 2 bad row, 3 item out of place"),
     ("seed", "rw", 32, "seed of the noise hash"),
     ("sample", "rw", 32, "number of the sample in work or next; counts up at the end of each"),
     ("layers", "rw", 4, "layers in use"),
-    ("error", "rw", 8, "bit 0: mse (1) or softmax (0); bit 1: on the membrane (1) or the current (0); 7..4: error_shift"),
+    ("error", "rw", 8, "bit 0: mse, not softmax; bit 1: on the membrane, not the current; 7..4: error_shift"),
     ("record", "rw", 1, "bit 0: send every spike to the event stream"),
 )  # fmt: skip
 

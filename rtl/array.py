@@ -384,7 +384,7 @@ class Array(wiring.Component):
             counters.read.eq(host.counter_read),
             counters.read_index.eq(host.counter_index),
             host.counter_data.eq(counters.read_data),
-            host.counter_taken.eq(counters.post),
+            host.counter_taken.eq(counters.taken),
             host.counters_busy.eq(counters.busy),
             seq.descriptor_read.eq(host.hold & descriptors),
             seq.descriptor_write.eq(host.commit & (descriptors | host.clear)),
@@ -397,7 +397,7 @@ class Array(wiring.Component):
             Space.FACTORS: [core.factor_host for core in self.cores],
         }
         answer = Signal(signed(DATA_BITS))
-        m.d.comb += host.memory_data.eq(answer)
+        m.d.sync += host.memory_data.eq(answer)
         with m.Switch(host.space):
             with m.Case(Space.DESCRIPTORS):
                 m.d.comb += answer.eq(seq.descriptor_out)

@@ -18,7 +18,7 @@ class Counters(wiring.Component):
     """`post` adds `amount` to counter `index`; two posts in a row must name different counters.
 
     `clear` takes 32 clocks, during which `busy` is high and posts are lost. `read_data` is the counter at `read_index`
-    one clock earlier, when no post is made.
+    one clock earlier; no read may be made while `taken`, when a post is made or still being written.
     """
 
     def __init__(self) -> None:
@@ -29,6 +29,7 @@ class Counters(wiring.Component):
                 "amount": In(32),
                 "clear": In(1),
                 "busy": Out(1),
+                "taken": Out(1),
                 "read": In(1),
                 "read_index": In(5),
                 "read_data": Out(32),
@@ -49,6 +50,7 @@ class Counters(wiring.Component):
             memory.read_enable.eq(self.post | self.read),
             memory.read_address.eq(Mux(self.post, self.index, self.read_index)),
             self.read_data.eq(memory.read_data),
+            self.taken.eq(self.post | posted),
             memory.write_enable.eq(posted | self.busy),
             memory.write_address.eq(Mux(self.busy, sweep, index)),
             memory.write_data.eq(Mux(self.busy, 0, memory.read_data + amount)),

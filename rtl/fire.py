@@ -11,7 +11,8 @@ from ..arch.array import ArrayConfig, ceil_log2
 
 
 class Fire(wiring.Component):
-    """One lane of every core a clock; spikes, neurons with psi and readouts leave one a clock, and the walk waits for them.
+    """One lane of every core a clock; spikes, neurons with psi and readouts leave one a clock, and the walk waits for
+    them.
 
     `capture` starts a group: its first neuron is `neuron`, its index among all groups `group`. `spike`, `surrogate` and
     `output` are pushes; an output of the readout waits for `output_ready`, a recorded spike for its stream.

@@ -26,15 +26,15 @@ from ..arch.registers import (
 )
 
 REQUEST_BITS = DATA_BITS + ADDRESS_BITS + 1
-READ_CLOCKS = 4
+READ_CLOCKS = 5
 """Clocks from a memory's read strobe to its data at `Host`, whichever the memory."""
 
 
 class Host(wiring.Component):
     """Takes one request at a time; reads answer in order, writes do not answer.
 
-    A request to a memory first asks for the array to stand still (`hold`) and waits until it does (`granted`). The clear
-    command writes zero to every word of every memory.
+    A request to a memory first asks for the array to stand still (`hold`) and waits until it does (`granted`). The
+    clear command writes zero to every word of every memory.
     """
 
     def __init__(self, config: ArrayConfig) -> None:

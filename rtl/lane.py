@@ -31,7 +31,8 @@ def term_bits(config: ArrayConfig) -> int:
 
 
 class Lane(wiring.Component):
-    """The three verbs on one weight a clock. While `moving` is low `stored` follows `host_word`, which is zero otherwise.
+    """The three verbs on one weight a clock. While `moving` is low `stored` follows `host_word`, which is zero
+    otherwise.
 
     ======= ================================================================================================
     clock   what happens (the array's row pipeline counts from the read of a list entry)
@@ -43,9 +44,9 @@ class Lane(wiring.Component):
     13      UPDATE: saturated, to be written (14 with exact products)
     ======= ================================================================================================
 
-    With shifts: `reach = exponent(G) + exponent(p) - rate_shift`; the step is `2**reach`, or, if that is below 1, it is 1
-    when the upper `-reach` bits of the noise are all ones: when `run`, the ones that it begins with, reach that far. The
-    noise comes turned so that its low `rate_shift` bits are on top, which makes this
+    With shifts: `reach = exponent(G) + exponent(p) - rate_shift`; the step is `2**reach`, or, if that is below 1, it
+    is 1 when the upper `-reach` bits of the noise are all ones: when `run`, the ones that it begins with, reach that
+    far. The noise comes turned so that its low `rate_shift` bits are on top, which makes this
     `(abs(G) p + (noise & (2**rate_shift - 1))) >> rate_shift` of the law.
     """
 

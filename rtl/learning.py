@@ -30,9 +30,9 @@ def factor_of(m: Module, config: ArrayConfig, size: Value, negative: Value, nois
 class Modulate(wiring.Component):
     """`G_j = sign(delta_j) min(255, (abs(delta_j) psi_j + (r & (2**shift - 1))) >> shift)`, then a power of two.
 
-    `valid` brings a partial sum of delta over one group, for the neuron at `index` of the list. It is added to what earlier
-    groups left there if `add`, and kept there unless `last`, when the factor follows `latency` clocks later at `factor`.
-    The partial's read goes out one clock earlier, at `ahead_index`.
+    `valid` brings a partial sum of delta over one group, for the neuron at `index` of the list. It is added to what
+    earlier groups left there if `add`, and kept there unless `last`, when the factor follows `latency` clocks later at
+    `factor`. The partial's read goes out one clock earlier, at `ahead_index`.
     """
 
     latency = 6

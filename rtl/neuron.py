@@ -22,18 +22,19 @@ class Neuron(wiring.Component):
     ::
 
         clock 0   the membrane's read is issued, the lane's current is picked
-        clock 1   v arrives; low half of decay * v
-        clock 2   high half
-        clock 3   u = saturate(((decay * v) >> decay_bits) + I)
-        clock 4   s = u >= threshold, u - threshold; v written back one clock later
-        clock 5   index = abs(u - threshold) >> surrogate_shift
-        clock 6   psi is read
-        clock 7   spike, psi, v, y at the outputs
+        clock 1   v arrives
+        clock 2   low half of decay * v
+        clock 3   high half
+        clock 4   u = saturate(((decay * v) >> decay_bits) + I)
+        clock 5   s = u >= threshold, u - threshold; v written back one clock later
+        clock 6   index = abs(u - threshold) >> surrogate_shift
+        clock 7   psi is read
+        clock 8   spike, psi, v, y at the outputs
 
     Everything stands still while `enable` is low.
     """
 
-    latency = 7
+    latency = 8
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
@@ -80,10 +81,10 @@ class Neuron(wiring.Component):
         m.submodules.membranes = membranes = Bram(width=config.membrane_bits, depth=config.groups * config.lanes)
         m.submodules.table = table = Bram(width=config.surrogate_bits, depth=SURROGATE_ENTRIES)
 
-        v = wire(m, Mux(self.first, 0, self.membrane), "v_1")
+        v = Signal(signed(config.membrane_bits))
         halfway = (config.decay_bits + 1) // 2
         product_bits = config.membrane_bits + config.decay_bits + 2
-        v_2 = Signal(signed(config.membrane_bits))
+        v_3 = Signal(signed(config.membrane_bits))
         low = Signal(signed(product_bits))
         leaked = Signal(signed(product_bits))
         u = Signal(signed(config.membrane_bits))
@@ -97,41 +98,42 @@ class Neuron(wiring.Component):
         with m.If(self.enable):
             valid = delayed(m, self.slot_valid, self.latency, "valid")
             live = delayed(m, self.slot_valid & self.live, self.latency, "live")
-            state = delayed(m, self.state, 5, "state")
-            current = delayed(m, Array(self.currents)[self.slot], 4, "current")
+            state = delayed(m, self.state, 6, "state")
+            current = delayed(m, Array(self.currents)[self.slot], 5, "current")
             m.d.sync += [
-                v_2.eq(v),
+                v.eq(Mux(self.first, 0, self.membrane)),
+                v_3.eq(v),
                 low.eq(partial_products(v, self.decay, 0, halfway)),
-                leaked.eq(low + partial_products(v_2, self.decay, halfway, config.decay_bits + 1)),
+                leaked.eq(low + partial_products(v_3, self.decay, halfway, config.decay_bits + 1)),
             ]
 
-            clamped, over = saturate(m, (leaked >> config.decay_bits) + current[3], config.membrane)
+            clamped, over = saturate(m, (leaked >> config.decay_bits) + current[4], config.membrane)
             m.d.sync += [u.eq(clamped), u_over.eq(over)]
 
             difference = Signal(signed(config.membrane_bits + 1))
             m.d.comb += difference.eq(u - self.threshold.as_signed())
             fires = wire(m, ~difference[-1] & self.spiking, "fires")
             m.d.sync += [
-                spike.eq(fires & live[4]),
+                spike.eq(fires & live[5]),
                 after.eq(Mux(fires & self.hard, 0, Mux(fires & self.soft, difference, u))),
                 distance.eq(magnitude(difference)),
             ]
             far = Signal(config.membrane_bits + 1)
             m.d.comb += far.eq(distance >> self.surrogate_shift)
-            m.d.sync += [index.eq(far), near.eq((far < SURROGATE_ENTRIES) & self.spiking & live[5])]
+            m.d.sync += [index.eq(far), near.eq((far < SURROGATE_ENTRIES) & self.spiking & live[6])]
 
             spikes = delayed(m, spike, 2, "spike")
             afters = delayed(m, after, 2, "after")
             nears = delayed(m, near, 1, "near")
-            overs = delayed(m, u_over & live[4], 3, "over")
-            y = delayed(m, Mux(self.from_membrane, u, current[4]), 3, "y")
+            overs = delayed(m, u_over & live[5], 3, "over")
+            y = delayed(m, Mux(self.from_membrane, u, current[5]), 3, "y")
 
         m.d.comb += [
             membranes.read_enable.eq((self.enable & self.slot_valid) | self.host_read),
             membranes.read_address.eq(Mux(self.host_read, self.host_state, self.state)),
             self.membrane.eq(membranes.read_data.as_signed()),
-            membranes.write_enable.eq((self.enable & valid[5]) | self.host_write),
-            membranes.write_address.eq(Mux(self.host_write, self.host_state, state[5])),
+            membranes.write_enable.eq((self.enable & valid[6]) | self.host_write),
+            membranes.write_address.eq(Mux(self.host_write, self.host_state, state[6])),
             membranes.write_data.eq(Mux(self.host_write, self.host_data, after)),
             table.read_enable.eq(self.enable | self.host_read),
             table.read_address.eq(Mux(self.host_read, self.table_address, index)),
@@ -139,8 +141,8 @@ class Neuron(wiring.Component):
             table.write_enable.eq(self.table_write),
             table.write_address.eq(self.table_address),
             table.write_data.eq(self.table_data),
-            self.done.eq(valid[7]),
-            self.valid.eq(live[7]),
+            self.done.eq(valid[8]),
+            self.valid.eq(live[8]),
             self.spike.eq(spikes[2]),
             self.psi.eq(Mux(nears[1], table.read_data, 0)),
             self.v.eq(afters[2]),

@@ -10,9 +10,15 @@ from amaranth.lib.wiring import In, Out
 from ..arch.noise import BLOCK_BITS, DIGEST_SHL, DIGEST_SHR, MIX_STEPS, SPREAD_WORDS, WORD_BITS, spread
 from .pipeline import wire
 
+SHARED_STEP = 3
+"""The step of `Mix` that has no register behind it: an xor before an add."""
+
 
 class Mix(wiring.Component):
-    """`o = mix(i)` of `arch.noise`, one value a clock, `latency` clocks later: a register after each of the six steps."""
+    """`o = mix(i)` of `arch.noise`, one value a clock, `latency` clocks later.
+
+    A register on the input, then one after each step, but for one xor that shares a clock with the add behind it.
+    """
 
     latency = len(MIX_STEPS)
 
@@ -20,14 +26,16 @@ class Mix(wiring.Component):
         super().__init__({"i": In(WORD_BITS), "o": Out(WORD_BITS)})
 
     def elaborate(self, platform: object) -> Module:
-        """Six stages, one 32-bit add or xor in each."""
+        """Six registers for six steps and the input."""
         m = Module()
-        value: Value = self.i
+        value = Signal(WORD_BITS, name="taken")
+        m.d.sync += value.eq(self.i)
         for number, (constant, combine, amount) in enumerate(MIX_STEPS):
             left = value ^ constant
             right = value >> amount if combine.endswith("shr") else (value << amount)[:WORD_BITS]
             stage = Signal(WORD_BITS, name=f"stage_{number}")
-            m.d.sync += stage.eq(left + right if combine.startswith("add") else left ^ right)
+            shares = number == SHARED_STEP
+            m.d["comb" if shares else "sync"] += stage.eq(left + right if combine.startswith("add") else left ^ right)
             value = stage
         m.d.comb += self.o.eq(value)
         return m

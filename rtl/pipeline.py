@@ -17,7 +17,8 @@ def delayed(m: Module, value: Value, clocks: int, name: str) -> list[Signal | Va
 
 
 def wire(m: Module, value: Value, name: str) -> Signal:
-    """`value` as a signal. Whatever is used more than once should pass here: expressions are trees, emitted anew per use."""
+    """`value` as a signal. Whatever is used more than once should pass here: expressions are trees, emitted anew
+    per use."""
     signal = Signal(value.shape(), name=name)
     m.d.comb += signal.eq(value)
     return signal

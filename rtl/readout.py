@@ -40,8 +40,8 @@ class Turn(IntEnum):
 class Readout(wiring.Component):
     """Collects one `y` per class as FIRE brings them, then turns them into the factors of the readout.
 
-    Softmax walks the classes for their sum, for their errors, and once more for the label alone, whose error balances all
-    others; mse walks them once. A walk takes one clock a class. The noise word of class `i` is
+    Softmax walks the classes for their sum, for their errors, and once more for the label alone, whose error balances
+    all others; mse walks them once. A walk takes one clock a class. The noise word of class `i` is
     asked for at `noise_index` and must be at `noise` `Mix.latency + 1` clocks later.
     """
 

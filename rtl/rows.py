@@ -57,9 +57,9 @@ class _Walk:
 class Rows(wiring.Component):
     """For each group of neurons, for each entry of a list: one word.
 
-    SCATTER ends each group with a `capture` (clock 11) as soon as FIRE has done with the group before. GATHER and UPDATE
-    begin each group with a `swap` (clock 8) of the lanes' factors, which were brought while the group before was in work;
-    groups whose factors are all zero are skipped, but for the last one of a GATHER.
+    SCATTER ends each group with a `capture` (clock 11) as soon as FIRE has done with the group before. GATHER and
+    UPDATE begin each group with a `swap` (clock 8) of the lanes' factors, which were brought while the group before
+    was in work; groups whose factors are all zero are skipped, but for the last one of a GATHER.
 
     Names carry clocks: `index` is issued at clock 0, `row` and `amount` come back from the list at clock 1. The
     accumulators `words`, `skipped`, `fired` and `updates` count since `start`.

@@ -33,9 +33,9 @@ class Phase(IntEnum):
 class Sequencer(wiring.Component):
     """One step: FORWARD of every layer, ERROR, GATHER from the readout down, UPDATE from the bottom up, END.
 
-    Every phase begins with the layer's descriptor (`field`) and the key of its noise, both read here. The trace sweep of a
-    layer starts with its FORWARD and runs beside it; UPDATE waits for it. At the end of a phase `account` pulses; `elapsed`
-    then holds its clocks, and no row moves before `account_busy` falls.
+    Every phase begins with the layer's descriptor (`field`) and the key of its noise, both read here. The trace sweep
+    of a layer starts with its FORWARD and runs beside it; UPDATE waits for it. At the end of a phase `account` pulses;
+    `elapsed` then holds its clocks, and no row moves before `account_busy` falls.
     """
 
     def __init__(self, config: ArrayConfig) -> None:

@@ -26,9 +26,10 @@ def update_layout(config: ArrayConfig) -> data.StructLayout:
 class Traces(wiring.Component):
     """`p = min(255, ((trace_decay * p) >> decay_bits) + (x << trace_shift))` for every row of a layer.
 
-    `traces_per_word` rows are decayed at once; a word takes one clock, one more for each of its events and one for each of
-    its rows that stays nonzero, which goes to the update list rounded to a power of two. Events come in ascending order of
-    row. The parameters are taken at `start`, but for `key`; `count` is the list's length when `busy` falls.
+    `traces_per_word` rows are decayed at once; a word takes one clock, one more for each of its events and one for
+    each of its rows that stays nonzero, which goes to the update list rounded to a power of two. Events come in
+    ascending order of row. The parameters are taken at `start`, but for `key`; `count` is the list's length when
+    `busy` falls.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -84,7 +85,10 @@ class Traces(wiring.Component):
         index = Signal(word_bits)
         fetch = Signal(word_bits)
         words = Signal(word_bits)
-        prime = Signal(2)
+        prime = Signal(3)
+        pointer = Signal(config.count_bits)
+        event = Signal.like(self.event)
+        halfway = (config.decay_bits + 1) // 2
         left = Signal(rows)
         kept = [Signal(FACTOR_BITS, name=f"kept_{place}") for place in range(rows)]
         store = Signal()
@@ -100,16 +104,21 @@ class Traces(wiring.Component):
             m.d.sync += [word.eq(memory.read_data), fetch.eq(fetch + 1)]
             for place in range(rows):
                 trace = word[place * FACTOR_BITS : (place + 1) * FACTOR_BITS]
-                product = partial_products(trace, now["decay"], 0, config.decay_bits + 1)
+                later = Signal(FACTOR_BITS, name=f"later_{place}")
+                low = Signal(FACTOR_BITS + config.decay_bits + 1, name=f"low_{place}")
+                product = low + partial_products(later, now["decay"], halfway, config.decay_bits + 1)
                 m.d.sync += [
+                    later.eq(trace),
+                    low.eq(partial_products(trace, now["decay"], 0, halfway)),
                     decayed[place].eq(Mux(now["first"], 0, product >> config.decay_bits)),
                     values[place].eq(decayed[place]),
                 ]
-        here = wire(m, self.event.row >> place_bits == index, "here")
+        with m.If(self.event_read):
+            m.d.sync += [pointer.eq(pointer + 1), event.eq(self.event)]
+        here = wire(m, event.row >> place_bits == index, "here")
         head = Signal(config.count_bits)
-        consume = Signal()
         more = head != now["event_count"]
-        amount = wire(m, (Const(1, value_bits) << (self._event_shift() + now["shift"]))[:value_bits], "amount")
+        amount = wire(m, (Const(1, value_bits) << (self._event_shift(event) + now["shift"]))[:value_bits], "amount")
         some = Cat(value.any() for value in values)
 
         with m.FSM():
@@ -119,6 +128,7 @@ class Traces(wiring.Component):
                         self.busy.eq(1),
                         self.count.eq(0),
                         head.eq(0),
+                        pointer.eq(0),
                         index.eq(0),
                         fetch.eq(self.trace_base),
                         words.eq((self.inputs + rows - 1) >> place_bits),
@@ -126,15 +136,16 @@ class Traces(wiring.Component):
                     ]
                     m.next = "PRIME"
             with m.State("PRIME"):
-                m.d.comb += [take.eq(1), self.event_read.eq(prime == 0)]
+                m.d.comb += [take.eq(1), self.event_read.eq(prime < 2)]
                 m.d.sync += prime.eq(prime + 1)
-                with m.If(prime == 3):
+                with m.If(prime == 4):
+                    m.d.sync += prime.eq(0)
                     m.next = "WORD"
             with m.State("WORD"):
                 with m.If(more & here):
-                    m.d.comb += [consume.eq(1), self.event_read.eq(1)]
+                    m.d.comb += self.event_read.eq(1)
                     m.d.sync += head.eq(head + 1)
-                    with m.Switch(self.event.row[:place_bits] if place_bits else Const(0, 1)):
+                    with m.Switch(event.row[:place_bits] if place_bits else Const(0, 1)):
                         for place in range(rows):
                             with m.Case(place):
                                 m.d.sync += values[place].eq(values[place] + amount)
@@ -158,17 +169,13 @@ class Traces(wiring.Component):
                     self._next_word(m, take, index, words)
             with m.State("DRAIN"):
                 m.d.sync += prime.eq(prime + 1)
-                with m.If(prime == 3):
-                    m.next = "DRAIN-AGAIN"
-            with m.State("DRAIN-AGAIN"):
-                m.d.sync += prime.eq(prime + 1)
-                with m.If(prime == 3):
+                with m.If(prime == Mix.latency + 1):
                     m.d.sync += self.busy.eq(0)
                     m.next = "IDLE"
 
         host_lane = self._host_value(m, memory.read_data)
         m.d.comb += [
-            self.event_index.eq(head + consume),
+            self.event_index.eq(pointer),
             memory.read_enable.eq(take | self.host_read),
             memory.read_address.eq(Mux(self.host_read, self.host_word, fetch)),
             memory.write_enable.eq(store | self.host_write),
@@ -179,8 +186,8 @@ class Traces(wiring.Component):
         self._emit(m, mix, emit, emit_row, emit_trace, now["list_base"])
         return m
 
-    def _event_shift(self) -> Value:
-        return self.event.shift if self.config.event_bits > 1 else Const(0, 1)
+    def _event_shift(self, event: data.View) -> Value:
+        return event.shift if self.config.event_bits > 1 else Const(0, 1)
 
     def _next_word(self, m: Module, take: Signal, index: Signal, words: Signal) -> None:
         """Go on to the next word, or let the hash run empty."""
