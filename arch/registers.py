@@ -86,7 +86,7 @@ _FIXED: tuple[tuple[str, Literal["rw", "ro", "wo"], int, str], ...] = (
     ("version", "ro", 32, "version of this map"),
     ("shape", "ro", 32, "cores in bits 7..0, lanes in 15..8, weight_bits in 23..16, synapse_bits in 31..24"),
     ("command", "wo", 2, "bit 0: clear all memories; bit 1: clear counters and signatures"),
-    ("status", "ro", 4, "bit 0: busy; until the counters are cleared: bit 1 list overflow, 2 bad row, 3 item out of place"),
+    ("status", "ro", 4, "bit 0: busy; until counters are cleared: 1 list overflow, 2 bad row, 3 item out of place"),
     ("seed", "rw", 32, "seed of the noise hash"),
     ("sample", "rw", 32, "number of the sample in work or next; counts up at the end of each"),
     ("layers", "rw", 4, "layers in use"),

@@ -262,3 +262,35 @@ def test_what_the_memories_held_does_not_matter(
 
     beside = [consumer(getattr(dut, name), words, rng, 0.0) for name, words in taken.items()]
     simulate(dut, bench, beside=beside, limit=50_000)
+
+
+def test_counters_can_be_read_while_the_array_works(
+    simulate: Simulate, array_host: Callable[[Any, Any], Any], scene: Scene
+) -> None:
+    rng = random.Random(12)
+    dut = Array(scene.array)
+    taken: dict[str, list[int]] = {"events": [], "results": []}
+    polled = []
+    loaded = poured = False
+
+    async def feed(ctx: Any) -> None:
+        nonlocal poured
+        while not loaded:
+            await ctx.tick()
+        await array_host(dut, ctx).items(scene.items)
+        poured = True
+
+    async def bench(ctx: Any) -> None:
+        nonlocal loaded
+        host = array_host(dut, ctx)
+        await scene.load(host)
+        loaded = True
+        while not poured or not ctx.get(dut.waiting):
+            polled.append(await host.register("cycles"))
+            await ctx.tick().repeat(rng.randrange(1, 8))
+        await scene.check(host, taken)
+
+    beside = [consumer(getattr(dut, name), words, rng, 0.0) for name, words in taken.items()]
+    simulate(dut, bench, beside=(feed, *beside), limit=50_000)
+    assert polled == sorted(polled)
+    assert len(set(polled)) > 10

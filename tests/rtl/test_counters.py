@@ -72,6 +72,21 @@ def test_posts_add_up_modulo_32_bits(simulate: Simulate) -> None:
     assert wrapped > 10
 
 
+def test_a_read_must_wait_for_a_post_and_for_its_write(simulate: Simulate) -> None:
+    dut = Counters()
+
+    async def bench(ctx: Any) -> None:
+        taken = []
+        for post in (0, 1, 0, 0, 1, 1, 0, 0):
+            ctx.set(dut.index, len(taken))
+            ctx.set(dut.post, post)
+            taken.append(ctx.get(dut.taken))
+            await ctx.tick()
+        assert taken == [0, 1, 1, 0, 1, 1, 1, 0]
+
+    simulate(dut, bench)
+
+
 def test_clear_zeroes_all_and_is_busy_meanwhile(simulate: Simulate) -> None:
     dut = Counters()
 
