@@ -89,7 +89,7 @@ def test_a_call_that_fails_ends_the_session_with_the_reason(sim: Simulator) -> N
             session.call("counters")
 
 
-@pytest.mark.parametrize("sim", ["icarus", "verilator"])
+@pytest.mark.parametrize("sim", ["icarus", pytest.param("verilator", marks=pytest.mark.slow)])
 def test_waveforms_are_written_on_request(tmp_path: Path, sim: Simulator) -> None:
     made = build_array(ARRAY, sim=sim, waves=True, fast=False)
     with Session(made, ARRAY, waves=tmp_path / "some" / "wave.1") as session:
