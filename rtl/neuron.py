@@ -95,39 +95,38 @@ class Neuron(wiring.Component):
         index = Signal(range(SURROGATE_ENTRIES))
         near = Signal()
 
+        difference = wire(m, u - self.threshold.as_signed(), "difference")
+        fires = wire(m, ~difference[-1] & self.spiking, "fires")
+        far = wire(m, distance >> self.surrogate_shift, "far")
+        current = Signal(signed(config.current.bits))
+        clamped, over = saturate(m, (leaked >> config.decay_bits) + current, config.membrane)
+
+        # All stages move together.
         with m.If(self.enable):
             valid = delayed(m, self.slot_valid, self.latency, "valid")
             live = delayed(m, self.slot_valid & self.live, self.latency, "live")
             state = delayed(m, self.state, 6, "state")
-            current = delayed(m, Array(self.currents)[self.slot], 5, "current")
+            currents = delayed(m, Array(self.currents)[self.slot], 5, "current")
             m.d.sync += [
                 v.eq(Mux(self.first, 0, self.membrane)),
                 v_3.eq(v),
                 low.eq(partial_products(v, self.decay, 0, halfway)),
                 leaked.eq(low + partial_products(v_3, self.decay, halfway, config.decay_bits + 1)),
-            ]
-
-            clamped, over = saturate(m, (leaked >> config.decay_bits) + current[4], config.membrane)
-            m.d.sync += [u.eq(clamped), u_over.eq(over)]
-
-            difference = Signal(signed(config.membrane_bits + 1))
-            m.d.comb += difference.eq(u - self.threshold.as_signed())
-            fires = wire(m, ~difference[-1] & self.spiking, "fires")
-            m.d.sync += [
+                u.eq(clamped),
+                u_over.eq(over),
                 spike.eq(fires & live[5]),
                 after.eq(Mux(fires & self.hard, 0, Mux(fires & self.soft, difference, u))),
                 distance.eq(magnitude(difference)),
+                index.eq(far),
+                near.eq((far < SURROGATE_ENTRIES) & self.spiking & live[6]),
             ]
-            far = Signal(config.membrane_bits + 1)
-            m.d.comb += far.eq(distance >> self.surrogate_shift)
-            m.d.sync += [index.eq(far), near.eq((far < SURROGATE_ENTRIES) & self.spiking & live[6])]
-
             spikes = delayed(m, spike, 2, "spike")
             afters = delayed(m, after, 2, "after")
             nears = delayed(m, near, 1, "near")
             overs = delayed(m, u_over & live[5], 3, "over")
-            y = delayed(m, Mux(self.from_membrane, u, current[5]), 3, "y")
+            y = delayed(m, Mux(self.from_membrane, u, currents[5]), 3, "y")
 
+        m.d.comb += current.eq(currents[4])
         m.d.comb += [
             membranes.read_enable.eq((self.enable & self.slot_valid) | self.host_read),
             membranes.read_address.eq(Mux(self.host_read, self.host_state, self.state)),
