@@ -40,7 +40,7 @@ def samples(count: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("sim", ["icarus", "verilator"])
 def test_random_configurations_agree(sim: Simulator) -> None:
     seen: list[int] = []
-    result = verify_random(sim, 2, 11, lambda result: seen.append(result.configurations), first=NETWORKS_PER_ARRAY - 1)
+    result = verify_random(sim, 2, 19, lambda result: seen.append(result.configurations), first=NETWORKS_PER_ARRAY - 1)
     assert result.first_mismatch is None
     assert seen == [1, 2]
     assert result.samples == 2 * 27
