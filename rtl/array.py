@@ -70,7 +70,7 @@ class Array(wiring.Component):
         m.submodules.readout = self.readout = Readout(config)
         m.submodules.modulate = self.modulate = Modulate(config)
         m.submodules.mix = self.mix = Mix()
-        m.submodules.account = self.account = Account(config)
+        m.submodules.accounting = self.account = Account(config)
         self.cores = [Core(config, number) for number in range(config.cores)]
         for number, core in enumerate(self.cores):
             m.submodules[f"core_{number}"] = core

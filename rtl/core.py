@@ -156,7 +156,7 @@ class Core(wiring.Component):
             m.d.comb += [lane.factor_in.eq(source), lane.factor_shift.eq(self.factor_shift)]
         view = self.factor(read)
         size = 1 << view.exponent if self.config.products == "shift" else view.magnitude
-        m.d.comb += self.factor_host.eq(Mux(view.some, Mux(view.negative, -size, size), 0))
+        m.d.sync += self.factor_host.eq(Mux(view.some, Mux(view.negative, -size, size), 0))
 
     def _tree(self, m: Module, terms: list[Value]) -> None:
         """Sum of the lanes' terms, a register after every second level: valid two clocks after the terms."""
