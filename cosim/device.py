@@ -134,11 +134,14 @@ class RtlDevice:
         *,
         learn: bool = False,
         record: Collection[str] = (),
+        disturb: int = 0,
     ) -> dict[str, Any]:
         """The answer of `ArrayDriver.run`, whose `record` can name more, and the `counters` of this call."""
         values = checked_inputs(inputs, self.network, self.array)
         known = checked_labels(labels, len(values), self.network, learn=learn)
-        answer: dict[str, Any] = self._session.call("run", inputs=values, labels=known, learn=learn, record=set(record))
+        answer: dict[str, Any] = self._session.call(
+            "run", inputs=values, labels=known, learn=learn, record=set(record), disturb=disturb
+        )
         counters = self._session.call("counters")
         answer["counters"] = {name: (value - self._counters[name]) & WORD_MASK for name, value in counters.items()}
         self._counters = counters

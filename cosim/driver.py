@@ -7,8 +7,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+import cocotb
 import numpy as np
 import numpy.typing as npt
+from cocotb.triggers import Event
 
 from ..arch.array import ArrayConfig
 from ..arch.device import IntArray
@@ -83,9 +85,15 @@ class ArrayDriver:
         await self.command(CLEAR_COUNTERS)
 
     async def run(
-        self, inputs: IntArray, labels: Sequence[int] | IntArray | None, *, learn: bool, record: Collection[str]
+        self,
+        inputs: IntArray,
+        labels: Sequence[int] | IntArray | None,
+        *,
+        learn: bool,
+        record: Collection[str],
+        disturb: int = 0,
     ) -> dict[str, Any]:
-        """Run samples of shape (B, T, inputs).
+        """Run samples of shape (B, T, inputs). `disturb` other than 0 seeds reads that come in between, at any time.
 
         Returns `readout` (B, classes) and what `record` names of `STEPWISE`: `spikes`, `membranes`, `traces` and
         `weights` as one array of shape (B, T, ...) per layer, `signatures` (B, T, 3) and `cycles` (B, T). With
@@ -97,13 +105,20 @@ class ArrayDriver:
             sample_items(sample, label=0 if labels is None else int(labels[number]), learn=learn, event_bits=bits)
             for number, sample in enumerate(inputs)
         ]
+        stop = Event()
+        disturber = cocotb.start_soon(self._disturb(disturb, stop)) if disturb else None
         snapshots = []
-        if record:
-            for items in (step for steps in samples for step in steps):
-                await self._pour(items)
-                snapshots.append(await self._snapshot(record, learn=learn))
-        else:
-            await self._pour(np.concatenate([step for steps in samples for step in steps]))
+        try:
+            if record:
+                for items in (step for steps in samples for step in steps):
+                    await self._pour(items)
+                    snapshots.append(await self._snapshot(record, learn=learn))
+            else:
+                await self._pour(np.concatenate([step for steps in samples for step in steps]))
+        finally:
+            stop.set()
+            if disturber is not None:
+                await disturber
         answer: dict[str, Any] = {"readout": self._readouts(len(inputs))}
         await self._check()
         for name in record:
@@ -202,6 +217,20 @@ class ArrayDriver:
         if "cycles" in record:
             taken["cycles"] = await self._registers("cycles")
         return taken
+
+    async def _disturb(self, seed: int, stop: Event) -> None:
+        """Read registers, which must hold, and memories, which make the array wait, until `stop` is set."""
+        rng = np.random.default_rng(seed)
+        image = self._loaded()
+        held = {name: await self._registers(name) for name in ("identity", "seed", "layers", "error")}
+        while not stop.is_set():
+            name = list(held)[rng.integers(len(held))]
+            value = await self._registers(name)
+            if value != held[name]:
+                raise DeviceError(f"array: register {name} was {held[name]:#x} and reads {value:#x} while at work")
+            space, most = ((Space.WEIGHTS, image.chunks), (Space.MEMBRANES, 4), (Space.TRACES, 4))[rng.integers(3)]
+            await self._read(space, 0, int(rng.integers(0, most + 1)))
+            await self._harness.idle(int(rng.integers(20, 200)))
 
     def _readouts(self, samples: int) -> IntArray:
         """The readout's membranes, (samples, outputs), from the result stream, which must be in order and complete."""

@@ -131,6 +131,10 @@ class Harness:
         self._drain()
         return _take(self._results, np.uint64)
 
+    async def idle(self, cycles: int) -> None:
+        """Let some clock cycles pass."""
+        await ClockCycles(self._dut.clk, cycles)
+
     async def dump(self, name: str) -> bool:
         """Have the simulator write a memory of `backdoor.NAMES` to files in its folder; False if it cannot."""
         bit = 1 << backdoor.NAMES.index(name)

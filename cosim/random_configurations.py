@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,11 +25,15 @@ STEPS_MAX = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One call of a device: samples of shape (B, T, inputs), with a label each."""
+    """One call of a device: samples of shape (B, T, inputs), with a label each.
+
+    `disturb` other than 0 seeds reads by the host while the array is at work.
+    """
 
     inputs: IntArray
     labels: IntArray
     learn: bool
+    disturb: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +157,7 @@ def _configuration(rng: np.random.Generator, array: ArrayConfig, network: Networ
     # The first sample learns, so that the second is the first to see moved weights.
     stepwise = tuple(_call(rng, array, network, samples=1, learn=index == 0 or index % 4 != 3) for index in range(12))
     streamed = tuple(_call(rng, array, network, samples=5, learn=learn) for learn in (True, False, True))
+    streamed = (*streamed[:2], replace(streamed[2], disturb=int(rng.integers(1, 1 << 31))))
     return Configuration(number=number, array=array, network=network, state=state, stepwise=stepwise, streamed=streamed)
 
 

@@ -171,14 +171,14 @@ def _verilate(made: Build, paths: list[str], arguments: list[str], *, fast: bool
     libraries = cocotb_tools.config.libs_dir
     command = [
         str(root / "bin" / "verilator"), "-cc", "--exe", "-Mdir", str(made.folder), "--top-module", made.toplevel,
-        "--vpi", "--prefix", "Vtop", "-o", made.toplevel, "--timescale", "1ns/1ps", "--no-timing", "-O3",
-        "--x-assign", "fast", "--x-initial", "unique",
+        "--vpi", "--prefix", "Vtop", "-o", made.toplevel, "--timescale", "1ns/1ps",
+        "--no-timing", "-O3", "--output-split", "0", "--x-assign", "fast", "--x-initial", "unique",
         "-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator",
         *(["--trace"] if made.waves else []), *arguments, f"-I{made.folder}",
         str(cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"), str(waivers), *paths,
     ]  # fmt: skip
     _run(command, made.folder, environment)
-    flags = ["OPT_FAST=-O2 -march=native" if fast else "OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2"]
+    flags = ["OPT_FAST=-Os" if fast else "OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2"]
     runtime = cache_folder() / f"runtime-{content_hash(str(root), version('verilator'), str(made.waves))}"
     for ready in runtime.glob("*.o"):
         shutil.copy(ready, made.folder)

@@ -89,7 +89,7 @@ def verify_random(
 
     Each is a network of 1 to 4 layers on one of many arrays, with random settings, weights, inputs and gaps on the
     streams. In some samples every membrane, spike, trace and weight is compared after every step, others are streamed
-    without a pause and compared at their end. The same `seed` and number give the same configuration: to replay one,
+    without a pause and compared at their end, some of them while the host reads in between. The same `seed` and number give the same configuration: to replay one,
     and write its waveform, call with `first` its number, `count = 1` and `waves` a file. A configuration is left at its
     first mismatch.
     """
@@ -214,7 +214,7 @@ def _verify_call(pair: _Pair, call: Call, number: int, record: Collection[str]) 
     known = [name for name in RECORDABLE if device.array.signatures or name != "signatures"]
     outputs, state, kept = golden(call.inputs, call.labels, learn=call.learn, record=known)
     asked = {name for name in record if name in known or (name == "weights" and moving)}
-    seen = device.observe(call.inputs, call.labels, learn=call.learn, record=asked)
+    seen = device.observe(call.inputs, call.labels, learn=call.learn, record=asked, disturb=call.disturb)
     if asked:
         comparison.steps(kept, seen, sample=number, weights=weights)
     for index, (expected, answered) in enumerate(zip(outputs.readout, seen["readout"], strict=True)):
