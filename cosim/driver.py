@@ -130,6 +130,11 @@ class ArrayDriver:
                 answer[name] = [layer.reshape(*inputs.shape[:2], *layer.shape[1:]) for layer in layers]
         return answer
 
+    async def begin(self, sample: IntArray, label: int, *, learn: bool) -> None:
+        """Pour in one sample of shape (T, inputs) and leave the array at work on it."""
+        steps = sample_items(sample, label=label, learn=learn, event_bits=self.array.event_bits)
+        await self._harness.items(np.concatenate(steps), settle=False)
+
     async def read_weights(self, *, front: bool = False) -> list[IntArray]:
         """Stored weights, shape (inputs, outputs) per layer; by requests if `front` or in need."""
         image = self._loaded()

@@ -13,10 +13,13 @@ from trifactor.arch.errors import DeviceError, ToolError
 from trifactor.arch.placement import fitted
 from trifactor.arch.rules import network_for, rule_named
 from trifactor.cosim import simulators
+from trifactor.cosim.device import RtlDevice
 from trifactor.cosim.harness import build_array
 from trifactor.cosim.session import Session
 from trifactor.cosim.simulators import Simulator, build
 from trifactor.cosim.verilog import to_verilog
+from trifactor.golden.device import GoldenDevice
+from trifactor.golden.initial import initial_state
 from trifactor.rtl.array import Array
 
 BARE = ArrayConfig(lanes=2, weight_words=1, groups=1, axons=1, events=1, layers=1, classes=2)
@@ -97,6 +100,44 @@ def test_waveforms_are_written_on_request(tmp_path: Path, sim: Simulator) -> Non
     (written,) = (tmp_path / "some").iterdir()
     assert written.name.startswith("wave.1.")
     assert written.stat().st_size > 1000
+
+
+@pytest.mark.parametrize("sim", ["icarus"])
+def test_a_reset_at_work_leaves_nothing_behind(sim: Simulator) -> None:
+    inputs, labels = np.ones((2, 3, 4), int), [0, 1]
+    state = initial_state(NETWORK, ARRAY, 1)
+    expected, after, record = GoldenDevice(ARRAY, NETWORK, state)(inputs, labels, learn=True)
+    assert record.counters["weight_updates"] > 50
+    with Session(build_array(ARRAY, sim=sim), ARRAY) as session:
+        for attempt in range(3):
+            session.call("configure", network=NETWORK)
+            session.call("load", weights=state.weights, seed=state.seed, sample=0)
+            if attempt < 2:
+                session.call("begin", sample=inputs[attempt], label=1, learn=True)
+                assert session.call("read_register", name="status") == 1
+                session.call("reset")
+                assert session.call("read_register", name="status") == 0
+                assert not any(layer.any() for layer in session.call("read_weights"))
+                assert not any(session.call("counters").values())
+        answer = session.call("run", inputs=inputs, labels=labels, learn=True, record=())
+        assert np.array_equal(answer["readout"], expected.readout)
+        for weights, wanted in zip(session.call("read_weights"), after.weights, strict=True):
+            assert np.array_equal(weights, wanted)
+
+
+@pytest.mark.parametrize("sim", ["icarus"])
+def test_reads_of_a_host_at_any_time_change_nothing(sim: Simulator) -> None:
+    rng = np.random.default_rng(2)
+    inputs, labels = rng.integers(0, 2, (6, 4, 4)), rng.integers(0, 2, 6)
+    state = initial_state(NETWORK, ARRAY, 1)
+    with RtlDevice(ARRAY, NETWORK, state, sim=sim) as device:
+        quiet = device.observe(inputs, labels, learn=True)
+        weights = device.peek("weights")
+        device.load(state)
+        disturbed = device.observe(inputs, labels, learn=True, disturb=3)
+        assert np.array_equal(quiet["readout"], disturbed["readout"])
+        assert all(np.array_equal(a, b) for a, b in zip(weights, device.peek("weights"), strict=True))
+    assert not np.array_equal(weights[0], state.weights[0])
 
 
 @pytest.mark.parametrize("sim", ["icarus"])
