@@ -374,9 +374,12 @@ class Array(wiring.Component):
     def _connect_host(self, m: Module) -> None:
         seq, host = self.sequencer, self.host
         counters = self.account.counters
+        # The sequencer does not start while the host holds it, so a grant may come a clock late.
+        granted = Signal()
+        m.d.sync += granted.eq(seq.idle & host.hold)
         descriptors = host.space == Space.DESCRIPTORS
         m.d.comb += [
-            host.granted.eq(seq.idle),
+            host.granted.eq(granted),
             host.working.eq(~seq.idle | self.lists.ready_step),
             host.faults.eq(self.lists.fault),
             self.lists.clear_fault.eq(host.clear_counters),

@@ -154,9 +154,11 @@ class Core(wiring.Component):
         for number, lane in enumerate(lanes):
             source = read if number == len(lanes) - 1 else lanes[number + 1].factor_out.as_value()
             m.d.comb += [lane.factor_in.eq(source), lane.factor_shift.eq(self.factor_shift)]
-        view = self.factor(read)
+        later = Signal.like(read)
+        m.d.sync += later.eq(read)
+        view = self.factor(later)
         size = 1 << view.exponent if self.config.products == "shift" else view.magnitude
-        m.d.sync += self.factor_host.eq(Mux(view.some, Mux(view.negative, -size, size), 0))
+        m.d.comb += self.factor_host.eq(Mux(view.some, Mux(view.negative, -size, size), 0))
 
     def _tree(self, m: Module, terms: list[Value]) -> None:
         """Sum of the lanes' terms, a register after every second level: valid two clocks after the terms."""
