@@ -86,7 +86,8 @@ def measure(network: Network, array: ArrayConfig) -> Placement:
         weight_words=weight,
         groups=state,
         axons=trace * rows,
-        events=max(layer.inputs for layer in network.layers),
+        # A graded value is one entry per set bit.
+        events=max(network.inputs * array.event_bits, *(layer.inputs for layer in network.layers)),
         classes=network.outputs,
     )
 

@@ -75,6 +75,7 @@ class Array(wiring.Component):
         for number, core in enumerate(self.cores):
             m.submodules[f"core_{number}"] = core
 
+        self.granted = Signal()
         connect(m, flipped(self.items), self.lists.items)
         connect(m, flipped(self.requests), self.host.requests)
         connect(m, self.host.responses, flipped(self.responses))
@@ -204,7 +205,7 @@ class Array(wiring.Component):
             mine = host.core == core.number
             weights = host.space == Space.WEIGHTS
             m.d.comb += [
-                core.address.eq(Mux(host.hold, host.word, rows.address)),
+                core.address.eq(Mux(self.granted, host.word, rows.address)),
                 core.read.eq(rows.read_weights | (host.read & weights)),
                 core.swap.eq(rows.swap),
                 core.reach.eq(rows.reach),
@@ -216,7 +217,7 @@ class Array(wiring.Component):
                 core.capture.eq(rows.capture),
                 core.moving.eq(rows.moving),
                 core.write.eq(rows.write),
-                core.write_address.eq(Mux(host.hold, host.word, rows.write_address)),
+                core.write_address.eq(Mux(self.granted, host.word, rows.write_address)),
                 core.host_chunk.eq(host.place),
                 core.host_data.eq(host.data),
                 core.host_stage.eq(host.write & weights & mine),
@@ -249,7 +250,7 @@ class Array(wiring.Component):
                 core.factor_data.eq(written),
                 core.factor_write_state.eq(
                     Mux(
-                        host.hold,
+                        self.granted,
                         host.word,
                         Mux(zeroed, self.fire.retire_state, (base << lane_bits) + (neuron >> core_bits)),
                     )
@@ -292,7 +293,7 @@ class Array(wiring.Component):
                 unit.table_address.eq(host.word),
                 unit.table_data.eq(Mux(host.clear, 0, host.data)),
                 unit.host_state.eq(host.word),
-                unit.host_read.eq(host.hold & (membranes | (host.space == Space.SURROGATE))),
+                unit.host_read.eq(self.granted & (membranes | (host.space == Space.SURROGATE))),
                 unit.host_write.eq(host.commit & ((membranes & mine) | host.clear)),
                 unit.host_data.eq(Mux(host.clear, 0, host.data)),
                 fire.valid[number].eq(unit.valid),
@@ -374,12 +375,12 @@ class Array(wiring.Component):
     def _connect_host(self, m: Module) -> None:
         seq, host = self.sequencer, self.host
         counters = self.account.counters
-        # The sequencer does not start while the host holds it, so a grant may come a clock late.
-        granted = Signal()
-        m.d.sync += granted.eq(seq.idle & host.hold)
+        # The sequencer does not start while the host holds it, so a grant may come a clock late. Until then memories
+        # belong to the step in work.
+        m.d.sync += self.granted.eq(seq.idle & host.hold)
         descriptors = host.space == Space.DESCRIPTORS
         m.d.comb += [
-            host.granted.eq(granted),
+            host.granted.eq(self.granted),
             host.working.eq(~seq.idle | self.lists.ready_step),
             host.faults.eq(self.lists.fault),
             self.lists.clear_fault.eq(host.clear_counters),
@@ -389,7 +390,7 @@ class Array(wiring.Component):
             host.counter_data.eq(counters.read_data),
             host.counter_taken.eq(counters.taken),
             host.counters_busy.eq(counters.busy),
-            seq.descriptor_read.eq(host.hold & descriptors),
+            seq.descriptor_read.eq(self.granted & descriptors),
             seq.descriptor_write.eq(host.commit & (descriptors | host.clear)),
             seq.descriptor_address.eq(host.word),
             seq.descriptor_in.eq(Mux(host.clear, 0, host.data)),
