@@ -46,7 +46,7 @@ def test_rounded_to_a_power_of_two_unless_products_are_exact() -> None:
 
 @settings(deadline=None)
 @given(
-    st.integers(-(1 << 31), 1 << 31), st.integers(0, 255), st.integers(0, 0xFFFFFFFF), st.integers(0, 24), st.booleans()
+    st.integers(-(1 << 31), 1 << 31), st.integers(0, 255), st.integers(0, 0xFFFFFFFF), st.integers(0, 15), st.booleans()
 )
 def test_modulate(delta: int, psi: int, word: int, shift: int, exact: bool) -> None:
     own = params("exact" if exact else "shift", signal_shift=shift)

@@ -14,6 +14,7 @@ import torch
 from trifactor.arch import noise
 from trifactor.arch.array import ArrayConfig
 from trifactor.arch.device import DeviceState
+from trifactor.arch.formats import RATE_SHIFT_MAX, SIGNAL_SHIFT_MAX
 from trifactor.arch.network import Layer, Network
 from trifactor.arch.noise import Domain
 from trifactor.arch.placement import fitted
@@ -224,8 +225,8 @@ def random_case(seed: int, **fixed: Any) -> tuple[ArrayConfig, Network, DeviceSt
             surrogate_shift=rng.randint(0, max(1, array.synapse_bits - 2)),
             trace_decay=rng.choice([0, one, rng.randint(0, one)]),
             trace_shift=rng.randint(0, 7),
-            rate_shift=rng.choice([0, 24, rng.randint(4, 12)]),
-            signal_shift=rng.choice([0, 24, rng.randint(2, 10)]),
+            rate_shift=rng.choice([0, RATE_SHIFT_MAX, rng.randint(4, 12)]),
+            signal_shift=rng.choice([0, SIGNAL_SHIFT_MAX, rng.randint(2, 10)]),
         )
         for index, (inputs, outputs) in enumerate(pairwise(sizes))
     )
