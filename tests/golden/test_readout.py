@@ -60,3 +60,12 @@ def test_prediction_takes_the_lowest_index_among_equals(classes: int) -> None:
         values = torch.full((3, classes), -7)
         values[:, first:] = 5
         assert readout.predicted(values).tolist() == [first] * 3
+
+
+@settings(deadline=None)
+@given(VALUES, st.integers(0, 15), st.integers(0, 63))
+def test_errors_of_a_softmax_sum_to_zero(values: list[int], shift: int, label: int) -> None:
+    # Any bias here moves all readout weights together, sample after sample, until they saturate.
+    own = readout.error(params(len(values), shift=shift), torch.tensor(values), label % len(values))
+    assert int(own.sum()) == 0
+    assert int(own[label % len(values)]) <= 0
