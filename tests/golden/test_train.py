@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,15 @@ def test_an_interrupt_during_evaluation_loses_nothing(
     assert history.accuracies == uninterrupted[1]
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Python's own handler of Ctrl-C: a shell that starts tests in the background has them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_a_second_interrupt_keeps_the_last_periodic_checkpoint(
     digits: Dataset, uninterrupted: tuple[DeviceState, list[float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
