@@ -105,7 +105,7 @@ class Harness:
             self._dut.item_count.value = len(part)
             self._dut.item_settle.value = int(settle and start + BURST >= len(words))
             self._toggle("item_go")
-            await self._until("item_done", self._levels["item_go"])
+            await self._until("item")
 
     async def write(self, address: int, words: Words, *, run: int = 0, skip: int = 0) -> None:
         """Write words at ascending addresses; after each `run` of them `skip` addresses are left out."""
@@ -164,19 +164,21 @@ class Harness:
         dut.request_skip.value = skip
         dut.request_write.value = int(write)
         self._toggle("request_go")
-        await self._until("request_done", self._levels["request_go"])
+        await self._until("request")
 
-    async def _until(self, done: str, level: int) -> None:
-        """Sleep until `done` is `level`, emptying full buffers on the way."""
-        dut = self._dut
-        handle = getattr(dut, done)
+    async def _until(self, burst: str) -> None:
+        """Sleep until the burst of items or of a request has ended, emptying full buffers on the way."""
+        dut, level = self._dut, self._levels[f"{burst}_go"]
+        done = getattr(dut, f"{burst}_done")
         while True:
             await dut.attention.value_change
             self._drain()
-            if int(handle.value) == level:
+            if int(done.value) == level:
                 break
-        if int(dut.timed_out.value):
-            raise HangError(f"array: no {done} within {self._limit} cycles", "a fault of the hardware: record waves")
+        if int(getattr(dut, f"{burst}_timed_out").value):
+            raise HangError(
+                f"array: a burst ({burst}) took over {self._limit} cycles", "a fault of the hardware: record waves"
+            )
 
     def _drain(self) -> None:
         """Empty the event and result buffers of the harness."""

