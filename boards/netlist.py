@@ -14,6 +14,7 @@ from amaranth.back import rtlil
 from amaranth.lib import wiring
 
 from ..arch.errors import ToolError
+from .carry import pack_carries
 from .tools import YOSYS, cache_load, cache_store, content_key, error_lines
 
 Netlist = dict[str, Any]
@@ -35,14 +36,21 @@ def to_rtlil(component: wiring.Component) -> str:
     return rtlil.convert(component, name=TOP, emit_src=False)
 
 
-def synthesise_netlist(text: str, *, options: Sequence[str] = SYNTH_OPTIONS, cache: bool = True) -> Netlist:
-    """The flat netlist of an RTLIL text whose top is `TOP`. Raises `ToolError` when Yosys is missing or fails."""
-    return _netlists(text, options, cache)[TOP]
+def synthesise_netlist(
+    text: str, *, options: Sequence[str] = SYNTH_OPTIONS, cache: bool = True, packed: bool = True
+) -> Netlist:
+    """The flat netlist of an RTLIL text whose top is `TOP`, with carry chains `packed`.
+
+    Raises `ToolError` when Yosys is missing or fails.
+    """
+    netlist = _netlists(text, options, cache)[TOP]
+    return pack_carries(netlist) if packed else netlist
 
 
 def synthesise_units(text: str, *, options: Sequence[str] = SYNTH_OPTIONS, cache: bool = True) -> dict[str, Netlist]:
     """A netlist per module, each unit synthesised apart: nothing is shared or simplified across their borders."""
-    return _netlists(text, (*options, "-noflatten"), cache)
+    units = _netlists(text, (*options, "-noflatten"), cache)
+    return {name: pack_carries(unit) for name, unit in units.items()}
 
 
 def cell_counts(netlist: Netlist) -> Counter[str]:
