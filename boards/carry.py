@@ -2,9 +2,9 @@
 """Logic into carry chains: what Yosys leaves beside them and nextpnr spends cells on, of an ECP5 netlist.
 
 Half of a CCU2C is a LUT4 and a carry: `S = lut(A, B, C, D) ^ CIN`, and the carry out is CIN where the LUT gives 1, else
-`generate(A, B)`, which is the lowest quarter of the LUT's own table. An addition needs two of the four inputs, and Yosys
-uses no more. nextpnr spends one CCU2C (two TRELLIS_COMB) on bringing a constant into a chain and one on bringing its
-carry out, whether or not that is used.
+`generate(A, B)`, which is the lowest quarter of the LUT's own table. An addition needs two of the four inputs, and
+Yosys uses no more. nextpnr spends one CCU2C (two TRELLIS_COMB) on bringing a constant into a chain and one on bringing
+its carry out, whether or not that is used.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class _Packer:
         if open_end:
             ends["COUT"] = ["x"]
         if open_end and not self.users[halves[-1].total]:
-            # The idle half moves to the front: all its inputs are 1, where its table is 0 and its lowest quarter is the carry.
+            # The idle half moves to the front: where all inputs are 1 its table is 0; its lowest quarter is the carry.
             front = _Half(["1"] * 4, [carry] * 4 + [0] * 12, halves.pop().total)
             halves.insert(0, front)
         elif (first := self._carry_alone(halves[0], carry)) is not None:

