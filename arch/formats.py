@@ -10,15 +10,23 @@ from .errors import ConfigurationError
 FACTOR_BITS = 8
 """Magnitude bits of a trace, an error or a modulated signal before it is rounded to a power of two."""
 
-FACTOR_MAX = (1 << FACTOR_BITS) - 1
 UNIT = 1 << (FACTOR_BITS - 1)
 """The factor that stands for 1.0: a probability of one, the trace of one fresh spike."""
 
-EXPONENT_MAX = FACTOR_BITS
-"""Largest exponent of a rounded factor: 255 may round up to 256 = 2**8."""
+TRACE_MAX = (1 << FACTOR_BITS) - 1
+"""Largest trace."""
 
-RATE_SHIFT_MAX = 24
-"""Largest right shift of a weight update, and so the noise bits that an update may use."""
+FACTOR_MAX = UNIT
+"""Largest magnitude of an error or a modulated signal."""
+
+EXPONENT_MAX = FACTOR_MAX.bit_length() - 1
+"""Largest exponent of a factor rounded to a power of two; that of a trace is one more, for 255 may round up to 256."""
+
+DELTA_BITS = 16
+"""Magnitude bits of a gathered learning signal: more saturate before psi."""
+
+RATE_SHIFT_MAX = 23
+"""Largest right shift of a weight update, and the noise bits of an update."""
 
 SIGNAL_SHIFT_MAX = 15
 """Largest right shift of delta times psi. Its noise bits and the 7 of the power-of-two rounding are disjoint."""

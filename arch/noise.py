@@ -4,12 +4,16 @@
 All arithmetic is modulo 2**32.  `mix` has the six steps of Bob Jenkins' integer hash, with constants only where they
 cost nothing in hardware, in the xors::
 
-    step_key  = mix(mix(seed ^ sample) + step)
+    step_key  = mix(mix(seed ^ sample) ^ step)
     key       = mix(step_key ^ (8 * layer + domain))
     word      = mix(key ^ row)                                 one per row (or per neuron)
     noise     = rotl(word ^ spread(neuron >> 5), neuron & 31)  one per synapse: wires and a few gates
 
 `spread` is linear over GF(2), so a lane's share of it is a constant and the group's share is common to a whole word.
+
+An update takes the upper `OWN_BITS` of a synapse's noise and, below them, `row_noise` of its row's word; the row's trace is
+rounded with `round_noise` of the same word. Whatever the neuron, these 30 bits are linearly independent over GF(2): a uniform
+word makes them uniform and independent of each other.
 """
 
 from __future__ import annotations
@@ -65,7 +69,7 @@ def mix(value: int) -> int:
 
 def step_key(seed: int, sample: int, step: int) -> int:
     """Key of one time step."""
-    return mix(mix(seed ^ sample) + step)
+    return mix(mix(seed ^ sample) ^ step)
 
 
 def domain_key(key: int, layer: int, domain: Domain) -> int:
@@ -87,6 +91,30 @@ def synapse_noise(word: int, neuron: int) -> int:
     amount = neuron & 31
     value = word ^ spread(neuron >> BLOCK_BITS)
     return ((value << amount) | (value >> (WORD_BITS - amount))) & WORD_MASK
+
+
+OWN_BITS = 7
+"""Upper bits of an update's noise that differ from neuron to neuron."""
+
+ROW_NOISE_BITS = 16
+ROUND_BITS = 7
+"""Noise bits of one rounding to a power of two: the bits of a factor below its leading one."""
+
+
+def row_noise(word: int) -> int:
+    """The lower `ROW_NOISE_BITS` of the noise of every update of a row."""
+    return (word ^ word >> 16) & ((1 << ROW_NOISE_BITS) - 1)
+
+
+def round_noise(word: int) -> int:
+    """The bits that round a row's trace."""
+    return (word ^ word >> 8) & ((1 << ROUND_BITS) - 1)
+
+
+def update_noise(word: int, neuron: int) -> int:
+    """The 23 noise bits of one synapse's update, from its row's word."""
+    own = synapse_noise(word, neuron) >> (WORD_BITS - OWN_BITS)
+    return own << ROW_NOISE_BITS | row_noise(word)
 
 
 DIGEST_SHL = 7

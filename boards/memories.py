@@ -31,7 +31,6 @@ def memories(array: ArrayConfig) -> dict[str, tuple[int, int, int]]:
     """`(copies, width, depth)` of every memory of the array but those of a few words, which are LUT RAM."""
     shift = array.products == "shift"
     factor = 2 + (EXPONENT_MAX.bit_length() if shift else FACTOR_BITS)
-    amount = EXPONENT_MAX.bit_length() if shift else FACTOR_BITS
     event = array.row_bits + (3 if array.event_bits > 1 else 0)
     neurons = array.groups * array.lanes
     return {
@@ -41,7 +40,7 @@ def memories(array: ArrayConfig) -> dict[str, tuple[int, int, int]]:
         "surrogate": (array.cores, array.surrogate_bits, SURROGATE_ENTRIES),
         "event lists": (2, event, 4 << max(1, ceil_log2(array.events))),
         "gather list": (1, array.row_bits + array.surrogate_bits, array.groups * array.parallel),
-        "update list": (1, array.row_bits + amount, array.axons),
+        "update list": (1, array.row_bits + FACTOR_BITS, array.axons),
         "partial signals": (1, array.signal.bits, array.groups * array.parallel),
         "traces": (1, array.traces_per_word * FACTOR_BITS, array.trace_words),
         "readout": (1, array.current.bits, array.classes),

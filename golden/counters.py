@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..arch.array import ArrayConfig
-from ..arch.formats import FACTOR_MAX
+from ..arch.formats import FACTOR_MAX, TRACE_MAX
 from ..arch.noise import WORD_MASK, Domain
 from ..arch.registers import COUNTERS
 from .fixed import popcount, saturate
@@ -61,7 +61,7 @@ def _count_learning(counts: dict[str, int], layer: LayerHistory, psi_below: Tens
     counts["rows_skipped"] += int((layer.trace == 0).sum())
     counts["update_words"] += update_words
     counts["update_words_skipped"] += int(rows.sum()) * busy.shape[-1] - update_words
-    counts["trace_saturations"] += int((layer.trace_raw > FACTOR_MAX).sum())
+    counts["trace_saturations"] += int((layer.trace_raw > TRACE_MAX).sum())
     for update in layer.updates:
         counts["weight_updates"] += update.raw.numel()
         counts["weight_saturations"] += _clamped(update.raw, array.weight_bits)

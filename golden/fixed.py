@@ -8,10 +8,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from ..arch.formats import FACTOR_BITS, FACTOR_MAX
-
-ROUND_BITS = 7
-"""Noise bits of one rounding to a power of two: the bits of a factor below its leading one."""
+from ..arch.formats import FACTOR_BITS, TRACE_MAX
+from ..arch.noise import ROUND_BITS
 
 
 def saturate(value: Tensor, bits: int) -> Tensor:
@@ -57,7 +55,7 @@ def pow2_round(value: Tensor, noise: Tensor) -> Tensor:
 @cache
 def pow2_table(torch_device: str = "cpu") -> Tensor:
     """`pow2_round(v, n)` of every v of 0 … 255 and n of 0 … 127, at `v * 128 + n`."""
-    value = torch.arange(FACTOR_MAX + 1).unsqueeze(1)
+    value = torch.arange(TRACE_MAX + 1).unsqueeze(1)
     return pow2_round(value, torch.arange(1 << ROUND_BITS)).flatten().to(torch_device)
 
 

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from ..arch.array import ArrayConfig
-from ..arch.formats import FACTOR_MAX
+from ..arch.formats import DELTA_BITS, FACTOR_MAX, RATE_SHIFT_MAX, TRACE_MAX
 from ..arch.network import Network
-from .fixed import ROUND_BITS, pow2_table, saturate, stochastic_shift
-from .noise import doubled, rotation, spread
+from ..arch.noise import ROUND_BITS
+from .fixed import pow2_table, saturate, stochastic_shift
+from .noise import doubled, rotation, row_noise, spread, update_noise
 
 
 class LearningParams(NamedTuple):
@@ -70,7 +71,7 @@ def learning_params(network: Network, array: ArrayConfig, layer: int, torch_devi
 def trace_step(params: LearningParams, state: Tensor, events: Tensor) -> tuple[Tensor, Tensor]:
     """`raw = ((trace_decay * p) >> decay_bits) + (x << trace_shift)`; returns `(min(255, raw), raw)`."""
     raw = torch.add((state * params.trace_decay) >> params.decay_bits, events, alpha=1 << params.trace_shift)
-    return raw.clamp(max=FACTOR_MAX), raw
+    return raw.clamp(max=TRACE_MAX), raw
 
 
 def rounded(params: LearningParams, factor: Tensor, noise: Tensor) -> Tensor:
@@ -88,12 +89,12 @@ def modulate(
 
     ::
 
-        a = (abs(delta) * psi + (noise & (2**signal_shift - 1))) >> signal_shift
-        G = sign(delta) * min(255, a), rounded with the 7 bits of `round_noise`
+        a = (min(65535, abs(delta)) * psi + (noise & (2**signal_shift - 1))) >> signal_shift
+        G = sign(delta) * min(128, a), rounded with the 7 bits of `round_noise`
 
     It is 0 where psi is.
     """
-    raw = stochastic_shift(delta.abs() * psi, noise, params.signal_shift)
+    raw = stochastic_shift(delta.abs().clamp(max=(1 << DELTA_BITS) - 1) * psi, noise, params.signal_shift)
     return rounded(params, raw.clamp(max=FACTOR_MAX), round_noise) * delta.sign(), raw
 
 
@@ -102,7 +103,7 @@ def update(params: LearningParams, stored: Tensor, rows: Rows, factor: Tensor) -
 
     `stored` is W, (inputs, outputs), int32; `factor` is G, (outputs,); `pre` is the p that the product takes::
 
-        a = (abs(G) * pre + (noise & (2**rate_shift - 1))) >> rate_shift
+        a = (abs(G) * pre + (update_noise >> (23 - rate_shift))) >> rate_shift
         W = saturate(W - sign(G) * a)
     """
     row = rows.trace.nonzero()
@@ -111,10 +112,13 @@ def update(params: LearningParams, stored: Tensor, rows: Rows, factor: Tensor) -
     flat = torch.add(column, row, alpha=factor.shape[0]).flatten()
     row = row.squeeze(1)
     signed = factor.index_select(0, column).int()
-    word = rows.words.index_select(0, row).unsqueeze(1) ^ params.spread.index_select(0, column)
+    words = rows.words.index_select(0, row).unsqueeze(1)
+    own_rows = row_noise(words).int()
+    word = words ^ params.spread.index_select(0, column)
     noise = word.bitwise_right_shift_(params.rotation.index_select(0, column)).int()
     product = rows.pre.index_select(0, row).int().unsqueeze(1) * signed.abs()
-    amount = stochastic_shift(product, noise, params.rate_shift)
+    fraction = update_noise(noise, own_rows) >> (RATE_SHIFT_MAX - params.rate_shift)
+    amount = (product + fraction) >> params.rate_shift
     line = stored.view(-1)
     raw = line.index_select(0, flat) - (amount * signed.sign()).view(-1)
     line.scatter_(0, flat, saturate(raw, params.weight_bits))

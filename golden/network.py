@@ -12,19 +12,18 @@ from torch import Tensor
 from ..arch.array import ArrayConfig
 from ..arch.formats import EXPONENT_MAX
 from ..arch.network import Network
-from ..arch.noise import WORD_BITS, Domain
+from ..arch.noise import ROUND_BITS, WORD_BITS, Domain
 from . import learning, neuron, readout
-from .fixed import ROUND_BITS
 from .learning import LearningParams, Rows, Update
 from .neuron import NeuronOutput, NeuronParams
-from .noise import LAYER_STRIDE, doubled, mix, step_keys
+from .noise import LAYER_STRIDE, doubled, mix, round_noise, step_keys
 from .readout import ReadoutParams
 
 
 class NoisePlan(NamedTuple):
     """Which noise words a step needs: word n is `mix(key(codes[owner[n]]) ^ place[n])`; `sizes` splits them.
 
-    In this order: TRACE of all layers' rows, SIGNAL (or ERROR) of all layers' neurons, WEIGHT of all layers' rows.
+    In this order: SIGNAL (or ERROR) of all layers' neurons, WEIGHT of all layers' rows.
     """
 
     codes: Tensor
@@ -47,11 +46,9 @@ class NetworkParams(NamedTuple):
 class SampleNoise(NamedTuple):
     """Noise of one sample: per layer, then per step, a tensor of shape (n,).
 
-    `trace` and `factor` are the 7 bits that round a row's trace and a neuron's factor, `signal` the neurons' words,
-    `weight` the rows' doubled words.
+    `factor` is the 7 bits that round a neuron's factor, `signal` the neurons' words, `weight` the rows' doubled words.
     """
 
-    trace: list[tuple[Tensor, ...]]
     factor: list[tuple[Tensor, ...]]
     signal: list[tuple[Tensor, ...]]
     weight: list[tuple[Tensor, ...]]
@@ -166,8 +163,9 @@ def learn(
             own = params.learning[layer]
             moved.append(learning.trace_step(own, traces[layer], inputs[layer]))
             traces[layer] = moved[layer][0]
-            pre = learning.rounded(own, traces[layer], noise.trace[layer][time])
-            rows = Rows(traces[layer], pre, noise.weight[layer][time])
+            words = noise.weight[layer][time]
+            pre = learning.rounded(own, traces[layer], round_noise(words))
+            rows = Rows(traces[layer], pre, words)
             updates.append(learning.update(own, weights[layer], rows, factors[layer][0]))
         yield LearningStep(outputs, moved, factors, updates)
 
@@ -203,18 +201,16 @@ def use_keys(plan: NoisePlan, seed: int, samples: Tensor, steps: int) -> Tensor:
 def sample_noise(plan: NoisePlan, keys: Tensor) -> SampleNoise:
     """All noise words that a sample needs to learn, hashed at once from its `use_keys` of shape (T, uses)."""
     words = mix(keys.index_select(1, plan.owner) ^ plan.place)
-    layers = len(plan.sizes) // 3
+    layers = len(plan.sizes) // 2
 
     def by_layer(values: Tensor, use: int) -> list[tuple[Tensor, ...]]:
         parts = torch.split_with_sizes(values, plan.sizes, 1)[use * layers : (use + 1) * layers]
         return [part.unbind(0) for part in parts]
 
-    rounding = words >> (WORD_BITS - ROUND_BITS)
     return SampleNoise(
-        trace=by_layer(rounding, 0),
-        factor=by_layer(rounding, 1),
-        signal=by_layer(words, 1),
-        weight=by_layer(doubled(words), 2),
+        factor=by_layer(words >> (WORD_BITS - ROUND_BITS), 0),
+        signal=by_layer(words, 0),
+        weight=by_layer(doubled(words), 1),
     )
 
 
@@ -237,7 +233,6 @@ def _noise_plan(network: Network, torch_device: str) -> NoisePlan:
     last = len(network.layers) - 1
     layers = list(enumerate(network.layers))
     uses = [
-        *((layer, Domain.TRACE, own.inputs) for layer, own in layers),
         *((layer, Domain.ERROR if layer == last else Domain.SIGNAL, own.outputs) for layer, own in layers),
         *((layer, Domain.WEIGHT, own.inputs) for layer, own in layers),
     ]

@@ -8,7 +8,19 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from ..arch.noise import BLOCK_BITS, DIGEST_SHL, DIGEST_SHR, MIX_STEPS, SPREAD_WORDS, WORD_BITS, WORD_MASK, Domain
+from ..arch.noise import (
+    BLOCK_BITS,
+    DIGEST_SHL,
+    DIGEST_SHR,
+    MIX_STEPS,
+    OWN_BITS,
+    ROUND_BITS,
+    ROW_NOISE_BITS,
+    SPREAD_WORDS,
+    WORD_BITS,
+    WORD_MASK,
+    Domain,
+)
 
 LAYER_STRIDE = 8
 """A key's code is `LAYER_STRIDE * layer + domain`."""
@@ -43,7 +55,7 @@ def mix(value: Tensor) -> Tensor:
 def step_keys(seed: int, samples: Tensor, steps: int) -> Tensor:
     """`arch.noise.step_key` of every sample and of steps 0 … `steps - 1`: shape (*samples.shape, steps)."""
     step = torch.arange(steps, device=samples.device)
-    return mix(mix(samples ^ seed).unsqueeze(-1) + step)
+    return mix(mix(samples ^ seed).unsqueeze(-1) ^ step)
 
 
 def domain_keys(keys: Tensor, layer: int, domain: Domain) -> Tensor:
@@ -72,6 +84,22 @@ def rotation(neurons: Tensor) -> Tensor:
 def synapse_noise(word: Tensor, neurons: Tensor) -> Tensor:
     """`arch.noise.synapse_noise`: the noise bits of each synapse from its row's `word`; shapes broadcast."""
     return (doubled(word ^ spread(neurons)) >> rotation(neurons)) & WORD_MASK
+
+
+def row_noise(word: Tensor) -> Tensor:
+    """`arch.noise.row_noise` of every word, or doubled word."""
+    return (word ^ word >> ROW_NOISE_BITS) & ((1 << ROW_NOISE_BITS) - 1)
+
+
+def round_noise(word: Tensor) -> Tensor:
+    """`arch.noise.round_noise` of every word, or doubled word."""
+    return (word ^ word >> 8) & ((1 << ROUND_BITS) - 1)
+
+
+def update_noise(noise: Tensor, row: Tensor) -> Tensor:
+    """`arch.noise.update_noise` from int32 `synapse_noise` and `row_noise`; shapes broadcast."""
+    below = WORD_BITS - OWN_BITS - ROW_NOISE_BITS
+    return (noise >> below) & (((1 << OWN_BITS) - 1) << ROW_NOISE_BITS) | row
 
 
 def digest(value: Tensor) -> Tensor:

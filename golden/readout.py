@@ -52,14 +52,15 @@ def readout_params(network: Network, torch_device: str = "cpu") -> ReadoutParams
 
 def error(params: ReadoutParams, value: Tensor, label: int) -> Tensor:
     """e of one sample: `value` is y, shape (classes,), int64; docs/law.md, "Error at the readout"."""
+    value = value >> params.shift
     if params.error == "mse":
-        return torch.sub(value >> params.shift, params.targets[label]).clamp_(-FACTOR_MAX, FACTOR_MAX)
-    distance = ((value.amax() - value) >> params.shift).clamp_(max=DISTANCE_MAX)
+        return torch.sub(value, params.targets[label]).clamp_(-FACTOR_MAX, FACTOR_MAX)
+    distance = (value.amax() - value).clamp_(max=DISTANCE_MAX)
     total = params.exponential.index_select(0, distance).sum()
     normalised = (distance + params.logarithm[total]).clamp_(min=0)
     wrong = params.probability.index_select(0, normalised)
     wrong[label] = 0
-    wrong[label] = -wrong.sum()
+    wrong[label] = -wrong.sum().clamp(max=FACTOR_MAX)
     return wrong
 
 

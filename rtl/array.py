@@ -16,6 +16,7 @@ from .bram import Bram
 from .core import Core
 from .events import Events
 from .fire import Fire
+from .fixed import add_carry
 from .host import REQUEST_BITS, Host
 from .lane import factor_layout
 from .learning import Modulate
@@ -166,7 +167,7 @@ class Array(wiring.Component):
             with m.Case(Verb.GATHER):
                 m.d.comb += [rows.row.eq(gather.row), rows.amount.eq(gather.psi)]
             with m.Default():
-                m.d.comb += [rows.row.eq(update.row), rows.amount.eq(update.amount)]
+                m.d.comb += [rows.row.eq(update.row), rows.amount.eq(update.trace)]
 
     def _connect_rows(self, m: Module) -> None:
         config, seq, rows, host = self.config, self.sequencer, self.rows, self.host
@@ -183,7 +184,12 @@ class Array(wiring.Component):
             rows.fire_idle.eq(self.fire.idle),
         ]
         total = Signal(signed(config.signal.bits))
-        m.d.sync += total.eq(sum((core.total for core in self.cores), start=Const(0, signed(1))))
+        total_carry = Signal()
+        first, *others = self.cores
+        value: Value = first.total
+        for core in others:
+            value = add_carry(value, core.total, core.total_carry)
+        m.d.sync += [total.eq(value), total_carry.eq(first.total_carry)]
         m.d.comb += [
             self.modulate.ahead.eq(rows.ahead),
             self.modulate.ahead_index.eq(rows.ahead_index),
@@ -192,6 +198,7 @@ class Array(wiring.Component):
             self.modulate.last.eq(rows.gather_last),
             self.modulate.index.eq(rows.gather_index),
             self.modulate.total.eq(total),
+            self.modulate.total_carry.eq(total_carry),
             self.modulate.psi.eq(rows.gather_psi),
             self.modulate.noise.eq(rows.gather_noise),
             self.modulate.neuron.eq(rows.gather_row),
@@ -200,6 +207,7 @@ class Array(wiring.Component):
         for core in self.cores:
             for word, value in zip(core.noise, rows.noise, strict=True):
                 m.d.comb += word.eq(value)
+            m.d.comb += core.row_noise.eq(rows.row_noise)
             for lane, run in enumerate(core.runs):
                 m.d.comb += run.eq(rows.runs[lane * config.cores + core.number])
             mine = host.core == core.number

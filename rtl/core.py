@@ -8,12 +8,15 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arch.array import ArrayConfig, ceil_log2
-from ..arch.formats import FACTOR_BITS, RATE_SHIFT_MAX
+from ..arch.formats import FACTOR_BITS
+from ..arch.noise import OWN_BITS, ROW_NOISE_BITS
 from ..arch.registers import DATA_BITS, weight_chunks
 from .bram import Bram
+from .fixed import add_carry
 from .lane import REACH_BITS, RUN_BITS, Lane, factor_layout, term_bits
 from .neuron import Neuron
 from .noise import lane_noise
+from .pipeline import delayed
 
 TREE_CLOCK = 13
 """Clock of the row pipeline at which a core's `total` is valid."""
@@ -23,7 +26,7 @@ class Core(wiring.Component):
     """`lanes` lanes in lockstep with all other cores; `number` is its own among them.
 
     The row pipeline's signals carry the clock at which they are valid (`lane.Lane`): the weight word is addressed at
-    clock 8 and in the lanes at 10; `total`, the sum of a row's products, comes at clock 13. The core's `neuron` is
+    clock 8 and in the lanes at 10; the sum of a row's products, `total + total_carry`, comes at clock 13. The core's `neuron` is
     wired by the array, all cores alike.
     """
 
@@ -41,6 +44,7 @@ class Core(wiring.Component):
                 "read": In(1),
                 "swap": In(1),
                 "noise": In(32).array(words),
+                "row_noise": In(ROW_NOISE_BITS),
                 "runs": In(RUN_BITS).array(config.lanes),
                 "reach": In(signed(REACH_BITS)),
                 "trace": In(FACTOR_BITS),
@@ -53,6 +57,7 @@ class Core(wiring.Component):
                 "write": In(1),
                 "write_address": In(config.weight_address_bits),
                 "total": Out(signed(self.total_bits)),
+                "total_carry": Out(1),
                 "overs": Out(range(config.lanes + 1)),
                 "stored": Out(signed(config.weight_bits)).array(config.lanes),
                 "active": Out(1).array(config.lanes),
@@ -106,7 +111,7 @@ class Core(wiring.Component):
             offset = number * config.cores + self.number
             m.d.comb += [
                 lane.swap.eq(self.swap),
-                lane.noise.eq(lane_noise(list(self.noise), offset)[32 - RATE_SHIFT_MAX :]),
+                lane.noise.eq(Cat(self.row_noise, lane_noise(list(self.noise), offset)[-OWN_BITS:])),
                 lane.run.eq(self.runs[number]),
                 lane.reach.eq(self.reach),
                 lane.trace.eq(self.trace),
@@ -123,7 +128,7 @@ class Core(wiring.Component):
                 self.active[number].eq(lane.active),
             ]
         m.d.sync += self.overs.eq(sum((lane.over & lane.active for lane in lanes), start=Const(0, 1)))
-        self._tree(m, [lane.term for lane in lanes])
+        self._tree(m, [lane.term for lane in lanes], [lane.minus for lane in lanes])
         return m
 
     def _host(self, m: Module, word: Signal, staged: Signal) -> None:
@@ -160,16 +165,15 @@ class Core(wiring.Component):
         size = 1 << view.exponent if self.config.products == "shift" else view.magnitude
         m.d.comb += self.factor_host.eq(Mux(view.some, Mux(view.negative, -size, size), 0))
 
-    def _tree(self, m: Module, terms: list[Value]) -> None:
-        """Sum of the lanes' terms, a register after every second level: valid two clocks after the terms."""
+    def _tree(self, m: Module, terms: list[Value], carries: list[Value]) -> None:
+        """Sum of the lanes' terms, a register after every second level: valid two clocks after the terms.
+
+        Each adder takes one of the lanes' `minus` as its carry in; one is left over.
+        """
         for level in range(2):
             for _ in range(2):
                 pairs = [terms[index : index + 2] for index in range(0, len(terms), 2)]
-                terms = [pair[0] + pair[1] if len(pair) > 1 else pair[0] for pair in pairs]
-            registers = []
-            for index, term in enumerate(terms):
-                register = Signal(term.shape(), name=f"sum_{level}_{index}")
-                m.d.sync += register.eq(term)
-                registers.append(register)
-            terms = registers
-        m.d.comb += self.total.eq(terms[0])
+                terms = [add_carry(*pair, carries.pop()) if len(pair) > 1 else pair[0] for pair in pairs]
+            terms = [delayed(m, term, 1, f"sum_{level}_{index}")[1] for index, term in enumerate(terms)]
+            carries = [delayed(m, carry, 1, f"carry_{level}_{index}")[1] for index, carry in enumerate(carries)]
+        m.d.comb += [self.total.eq(terms[0]), self.total_carry.eq(carries[0])]

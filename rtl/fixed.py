@@ -37,6 +37,11 @@ def magnitude(value: Value) -> Value:
     return ((value ^ sign.replicate(len(value))).as_unsigned() + sign)[: len(value)]
 
 
+def add_carry(left: Value, right: Value, carry: Value) -> Value:
+    """`left + right + carry`, signed, in one carry chain: the carry comes in through a bit of its own."""
+    return (Cat(carry, left).as_signed() + Cat(carry, right).as_signed())[1:].as_signed()
+
+
 def partial_products(value: Value, factor: Value, first: int, last: int) -> Value:
     """Sum of `value << k` for the set bits `first <= k < last` of unsigned `factor`: shifts and adds, no multiplier."""
     zero = Const(0, signed(1)) if value.shape().signed else Const(0, 1)

@@ -9,12 +9,12 @@ from amaranth.lib.wiring import In, Out
 
 from ..arch.array import ArrayConfig
 from ..arch.formats import EXPONENT_MAX, FACTOR_BITS, RATE_SHIFT_MAX
-from .fixed import saturate
+from .fixed import add_carry, saturate
 from .pipeline import delayed, wire
 
 EXPONENT_BITS = EXPONENT_MAX.bit_length()
 RUN_BITS = 5
-REACH_BITS = 7
+REACH_BITS = 6
 """Signed bits of exponent(G) + exponent(p) - rate_shift."""
 
 
@@ -27,7 +27,7 @@ def factor_layout(config: ArrayConfig) -> data.StructLayout:
 
 def term_bits(config: ArrayConfig) -> int:
     """Signed bits of one synapse's product with a factor or an event."""
-    return config.synapse_bits + EXPONENT_MAX + 1
+    return config.synapse_bits + EXPONENT_MAX
 
 
 class Lane(wiring.Component):
@@ -38,16 +38,16 @@ class Lane(wiring.Component):
     clock   what happens (the array's row pipeline counts from the read of a list entry)
     ======= ================================================================================================
     8       the factor in use is replaced by the one shifted in (`swap`)
-    10      SCATTER, GATHER: `term = w << shift` or `w * G`; UPDATE: `run` says how far the weight moves
-    11      SCATTER: accumulate; `capture` hands the sum over and starts from zero
+    10      GATHER, and SCATTER of graded events: the product; UPDATE: `run` says how far the weight moves
+    11      `term` and `minus`; SCATTER: accumulate; `capture` hands the sum over and starts from zero
     12      UPDATE: `W - sign(G) step`
     13      UPDATE: saturated, to be written (14 with exact products)
     ======= ================================================================================================
 
-    With shifts: `reach = exponent(G) + exponent(p) - rate_shift`; the step is `2**reach`, or, if that is below 1, it
-    is 1 when the upper `-reach` bits of the noise are all ones: when `run`, the ones that it begins with, reach that
-    far. The noise comes turned so that its low `rate_shift` bits are on top, which makes this
-    `(abs(G) p + (noise & (2**rate_shift - 1))) >> rate_shift` of the law.
+    A product is `term + minus`: its sign costs an inversion here and a carry in the adder tree. With shifts:
+    `reach = exponent(G) + exponent(p) - rate_shift`; the step is `2**reach`, or, if that is below 1, it is 1 when the
+    first `-reach` bits of the noise are all ones: when `run`, the ones that it begins with, reaches that far. This is
+    `(abs(G) p + (noise >> (23 - rate_shift))) >> rate_shift` of the law.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -72,6 +72,7 @@ class Lane(wiring.Component):
                 "event_shift": In(3),
                 "capture": In(1),
                 "term": Out(signed(term_bits(config))),
+                "minus": Out(1),
                 "current": Out(signed(config.current.bits)),
                 "stored": Out(signed(config.weight_bits)),
                 "over": Out(1),
@@ -113,41 +114,49 @@ class Lane(wiring.Component):
         config = self.config
         weight = self.word[config.weight_bits - config.synapse_bits :].as_signed()
         now = factor[2]
-        active = wire(m, self.valid & (self.scatter | now.some), "used")
-        negative = wire(m, ~self.scatter & now.negative, "turn")
-        turned = Signal(signed(config.synapse_bits + 1))
-        m.d.comb += turned.eq(Mux(negative, -weight, weight))
+        graded = config.event_bits > 1
+        by_event = self.scatter if graded else Const(0, 1)
         if config.products == "shift":
-            event = self.event_shift if config.event_bits > 1 else Const(0, EXPONENT_BITS)
-            amount = wire(m, Mux(self.scatter, event, now.exponent), "amount")
-            m.d.sync += self.term.eq(Mux(active, _shifted(m, turned, amount), 0))
+            product = _shifted(m, weight, Mux(by_event, self.event_shift, now.exponent))
         else:
             one = (Const(1, FACTOR_BITS) << self.event_shift)[:FACTOR_BITS]
-            m.d.sync += self.term.eq(Mux(active, turned * Mux(self.scatter, one, now.magnitude), 0))
+            product = weight * Mux(by_event, one, now.magnitude)
+        negative = wire(m, ~by_event & now.negative, "turn")
+        turned = Signal(self.term.shape())
+        m.d.comb += turned.eq(product)
+        m.d.sync += self.minus.eq(negative)
+        with m.If(by_event | now.some):
+            m.d.sync += self.term.eq(turned ^ negative.replicate(len(turned)))
+        with m.Else():
+            m.d.sync += self.term.eq(0)
 
         total = Signal(signed(config.current.bits))
-        scatter = Signal()
-        m.d.sync += scatter.eq(self.scatter)
+        event = Signal()
+        plain = Signal(signed(config.synapse_bits))
+        m.d.sync += [event.eq(self.valid & self.scatter), plain.eq(weight)]
         with m.If(self.capture):
             m.d.sync += [self.current.eq(total), total.eq(0)]
-        with m.Elif(scatter):
-            m.d.sync += total.eq(total + self.term)
+        with m.Elif(event):
+            m.d.sync += total.eq(total + (self.term if graded else plain))
 
     def _shift_update(self, m: Module, factor: list[data.View]) -> None:
-        """Clocks 9 to 13 of UPDATE, products as shifts."""
+        """Clocks 10 to 13 of UPDATE, products as shifts."""
         bits = self.config.weight_bits
         reach = Signal(signed(REACH_BITS))
         step = Signal(bits + 1)
         moved = Signal(signed(bits + 2))
-        m.d.sync += reach.eq(self.reach + factor[0].exponent)
-        reach_10 = delayed(m, reach, 1, "reach")[1]
+        m.d.sync += reach.eq(self.reach + factor[1].exponent)
         word = delayed(m, self.word, 1, "word")[1]
 
-        carried = wire(m, reach_10 + self.run, "carried")
-        places = [(reach_10 == place) for place in range(bits)]
-        places[0] = places[0] | (reach_10[-1] & ~carried[-1])
-        beyond = ~reach_10[-1] & (reach_10 >= bits)
-        m.d.sync += step.eq(Cat(*places, beyond) & factor[2].some.replicate(bits + 1))
+        below_one = reach[-1]
+        # A reach of 0 or more is at most 15.
+        places = [reach[:4] == place for place in range(bits)]
+        carried = wire(m, reach + self.run, "carried")
+        with m.If(factor[2].some & ~below_one):
+            m.d.sync += step[1:].eq(Cat(*places[1:], reach[:4] >= bits))
+        with m.Else():
+            m.d.sync += step[1:].eq(0)
+        m.d.sync += step[0].eq(factor[2].some & Mux(below_one, ~carried[-1], places[0]))
 
         with m.If(~self.moving):
             m.d.sync += moved.eq(0)
@@ -180,7 +189,7 @@ class Lane(wiring.Component):
 
 
 def _shifted(m: Module, value: Value, amount: Value) -> Value:
-    """`value << amount` for amounts 0 … 8."""
+    """`value << amount`."""
     for bit in range(len(amount)):
         value = wire(m, value, f"shifted_{bit}")
         value = Mux(amount[bit], value << (1 << bit), value)
@@ -189,5 +198,7 @@ def _shifted(m: Module, value: Value, amount: Value) -> Value:
 
 def _subtract(value: Value, step: Value, negative: Value) -> Value:
     """`value + step` where the factor was `negative`, else `value - step`."""
-    turned = Cat(step ^ (~negative).replicate(len(step)), ~negative).as_signed()
-    return value + turned + (~negative)[0]
+    less = ~negative[0]
+    # One bit more than the step: its sign.
+    turned = Cat(step, Const(0, 1)) ^ less.replicate(len(step) + 1)
+    return add_carry(value, turned.as_signed(), less)

@@ -7,7 +7,19 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..arch.noise import BLOCK_BITS, DIGEST_SHL, DIGEST_SHR, MIX_STEPS, SPREAD_WORDS, WORD_BITS, spread
+from ..arch.array import ceil_log2
+from ..arch.noise import (
+    BLOCK_BITS,
+    DIGEST_SHL,
+    DIGEST_SHR,
+    MIX_STEPS,
+    OWN_BITS,
+    ROUND_BITS,
+    ROW_NOISE_BITS,
+    SPREAD_WORDS,
+    WORD_BITS,
+    spread,
+)
 from .pipeline import wire
 
 SHARED_STEP = 3
@@ -62,12 +74,13 @@ def lane_noise(words: list[Value], offset: int) -> Value:
     return words[offset >> BLOCK_BITS].rotate_left(offset & 31)
 
 
-def group_words(m: Module, word: Value, neuron: Value, parallel: int, turn: Value | int = 0) -> list[Value]:
+def group_words(m: Module, word: Value, neuron: Value, parallel: int) -> list[Value]:
     """The words that the lanes of a group share, one per 32 lanes, from a row's word.
 
-    `neuron` is the index of the group's first neuron; `turn` rotates all further to the left.
+    `neuron` is the index of the group's first neuron, a multiple of `parallel`.
     """
-    amount = wire(m, (neuron[:BLOCK_BITS] + turn)[:BLOCK_BITS], "turn")
+    steady = min(BLOCK_BITS, ceil_log2(parallel))
+    amount = Cat(Const(0, steady), neuron[steady:BLOCK_BITS])
     base = wire(m, word ^ spread_value(neuron >> BLOCK_BITS), "spread")
     return [
         wire(m, rotate_left(m, base ^ spread(index), amount), f"group_word_{index}")
@@ -75,11 +88,30 @@ def group_words(m: Module, word: Value, neuron: Value, parallel: int, turn: Valu
     ]
 
 
+def row_noise(word: Value) -> Value:
+    """`arch.noise.row_noise`."""
+    return (word ^ (word >> ROW_NOISE_BITS))[:ROW_NOISE_BITS]
+
+
+def round_noise(word: Value) -> Value:
+    """`arch.noise.round_noise`."""
+    return (word ^ (word >> 8))[:ROUND_BITS]
+
+
+def leading_ones(m: Module, value: Value) -> Value:
+    """How many ones a value of 16 bits begins with, from the top: 0 … 16."""
+    bits = len(value)
+    ones: Value = Const(bits, range(bits + 1))
+    for place in range(bits):
+        ones = Mux(value[place], ones, bits - 1 - place)
+    return ones
+
+
 def ones_ladder(m: Module, word: Value) -> list[Value]:
-    """Five 32-bit words: bit `i` of the k-th says that `word` has `2**k` ones in a row from bit `i` downward, round and
+    """Three 32-bit words: bit `i` of the k-th says that `word` has `2**k` ones in a row from bit `i` downward, round and
     round; one clock later."""
     ladder = [word]
-    for doubling in range(4):
+    for doubling in range(2):
         below = ladder[-1].rotate_left(1 << doubling)
         ladder.append(wire(m, ladder[-1] & below, f"ones_{2 << doubling}"))
     registers = []
@@ -90,21 +122,22 @@ def ones_ladder(m: Module, word: Value) -> list[Value]:
     return registers
 
 
-def run_of_ones(m: Module, ladder: list[Value], place: int, name: str) -> Value:
-    """How many ones follow from bit `place` downward, 0 … 31, from `ones_ladder`."""
-    bits: list[Value] = []
-    for level in reversed(range(len(ladder))):
-        # Where the run goes on depends on the ones already counted.
-        chosen = []
-        for index in range(1 << len(bits)):
-            counted = sum(1 << (len(ladder) - 1 - number) for number in range(len(bits)) if index >> number & 1)
-            chosen.append(ladder[level][(place - counted) % WORD_BITS])
-        value = chosen
-        for bit in reversed(bits):
-            half = len(value) // 2
-            value = [Mux(bit, high, low) for low, high in zip(value[:half], value[half:], strict=True)]
-        bits.append(wire(m, value[0], f"{name}_{level}"))
-    return Cat(*reversed(bits))
+def run_of_ones(m: Module, ladder: list[Value], place: int, beyond: Value, name: str) -> Value:
+    """How many ones an update's noise begins with: those from bit `place` of `ones_ladder` downward, or `beyond` (0 … 23)
+    if the first `OWN_BITS` are all ones."""
+    four, twos, ones = ladder[2][place], ladder[1], ladder[0]
+    two = wire(m, Mux(four, twos[place - 4], twos[place]), f"{name}_two")
+    one = wire(
+        m,
+        Mux(
+            four,
+            Mux(two, ones[place - 6], ones[place - 4]),
+            Mux(two, ones[place - 2], ones[place]),
+        ),
+        f"{name}_one",
+    )
+    own = Cat(one, two, four)
+    return Mux(own.all(), beyond, own)
 
 
 def digest(m: Module, value: Value) -> Value:

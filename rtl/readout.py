@@ -10,7 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arch.array import ArrayConfig, ceil_log2
-from ..arch.formats import FACTOR_BITS, UNIT
+from ..arch.formats import FACTOR_BITS, FACTOR_MAX, UNIT
 from ..arch.readout import DISTANCE_MAX, EXP2, FRACTION_BITS, FRACTIONS, LOG2, MANTISSA_BITS
 from .bram import Bram
 from .fixed import leading_one, magnitude
@@ -75,15 +75,18 @@ class Readout(wiring.Component):
         bits = config.current.bits
         m.submodules.memory = memory = Bram(width=bits, depth=config.classes)
         largest = Signal(signed(bits))
+        shifted = Signal(signed(bits))
+        pushed = Signal()
+        m.d.sync += [shifted.eq(self.y >> self.shift), pushed.eq(self.push)]
         m.d.comb += [
-            memory.write_enable.eq(self.push),
-            memory.write_address.eq(self.index),
-            memory.write_data.eq(self.y),
+            memory.write_enable.eq(pushed),
+            memory.write_address.eq(delayed(m, self.index, 1, "pushed_index")[1]),
+            memory.write_data.eq(shifted),
         ]
         with m.If(self.begin):
             m.d.sync += largest.eq(config.current.min)
-        with m.Elif(self.push & (self.y > largest)):
-            m.d.sync += largest.eq(self.y)
+        with m.Elif(pushed & (shifted > largest)):
+            m.d.sync += largest.eq(shifted)
 
         index = Signal.like(self.index)
         walking = Signal()
@@ -108,11 +111,10 @@ class Readout(wiring.Component):
         moved = Signal(DISTANCE_BITS + 1)
         m.d.comb += moved.eq(distance + Mux(turn == Turn.SUM, 0, logarithm))
         exponential = Signal(MANTISSA_BITS + 1)
-        gap_shifted = wire(m, gap >> self.shift, "gap_shifted")
         m.d.comb += [gap.eq(largest - y)]
         m.d.sync += [
-            distance.eq(Mux(gap_shifted > DISTANCE_MAX, DISTANCE_MAX, gap_shifted)),
-            scaled.eq(y >> self.shift),
+            distance.eq(Mux(gap > DISTANCE_MAX, DISTANCE_MAX, gap)),
+            scaled.eq(y),
             exponential.eq(exp2_negative(moved)),
         ]
         with m.If(self.start):
@@ -177,8 +179,7 @@ class Readout(wiring.Component):
             m.d.sync += error.eq(Mux(turn == Turn.LABEL, -wrong, probability))
         size = wire(m, magnitude(error), "error_size")
         limited = Signal(FACTOR_BITS)
-        most = (1 << FACTOR_BITS) - 1
-        m.d.sync += limited.eq(Mux(size > most, most, size))
+        m.d.sync += limited.eq(Mux(size > FACTOR_MAX, FACTOR_MAX, size))
         sizes = delayed(m, limited, 2, "size")
         negative = delayed(m, error[-1], 3, "negative")
         last = Mix.latency + 2

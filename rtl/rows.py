@@ -11,10 +11,12 @@ from amaranth.lib.wiring import In, Out
 
 from ..arch.array import ArrayConfig, ceil_log2
 from ..arch.formats import FACTOR_BITS, RATE_SHIFT_MAX
+from ..arch.noise import OWN_BITS, ROW_NOISE_BITS
 from .core import TREE_CLOCK
+from .fixed import pow2_exponent
 from .lane import REACH_BITS, RUN_BITS, Lane
 from .learning import Modulate
-from .noise import Mix, group_words, ones_ladder, run_of_ones
+from .noise import Mix, group_words, leading_ones, ones_ladder, round_noise, row_noise, run_of_ones
 from .pipeline import delayed
 
 HASH_CLOCK = 1 + Mix.latency
@@ -90,6 +92,7 @@ class Rows(wiring.Component):
                 "read_weights": Out(1),
                 "swap": Out(1),
                 "noise": Out(32).array(-(-config.parallel // 32)),
+                "row_noise": Out(ROW_NOISE_BITS),
                 "runs": Out(RUN_BITS).array(config.parallel),
                 "reach": Out(signed(REACH_BITS)),
                 "trace": Out(FACTOR_BITS),
@@ -291,14 +294,23 @@ class Rows(wiring.Component):
         neuron_7 = Signal(config.row_bits + 1)
         with m.If(swap[6]):
             m.d.sync += neuron_7.eq(walk.swap_neuron)
-        noise = group_words(m, word[HASH_CLOCK], neuron_7, config.parallel, turn=(32 - self.rate_shift)[:5])
+        row_word = word[HASH_CLOCK]
+        noise = group_words(m, row_word, neuron_7, config.parallel)
         for lane_word, value in zip(self.noise, noise, strict=True):
             m.d.sync += lane_word.eq(value)
-        ladders = [ones_ladder(m, value) for value in self.noise]
-        for offset in range(config.parallel):
-            run = run_of_ones(m, ladders[offset >> 5], 31 - (offset & 31), f"run_{offset}")
-            m.d.sync += self.runs[offset].eq(run)
-        m.d.sync += self.reach.eq(amount[7] - self.rate_shift)
+        m.d.sync += self.row_noise.eq(row_noise(row_word))
+        if config.products == "shift":
+            beyond = Signal(RUN_BITS)
+            exponent = Signal(range(FACTOR_BITS + 1))
+            m.d.sync += [
+                beyond.eq(leading_ones(m, self.row_noise) + OWN_BITS),
+                exponent.eq(pow2_exponent(m, amount[HASH_CLOCK], round_noise(row_word))),
+                self.reach.eq(exponent - self.rate_shift),
+            ]
+            ladders = [ones_ladder(m, value) for value in self.noise]
+            for offset in range(config.parallel):
+                run = run_of_ones(m, ladders[offset >> 5], 31 - (offset & 31), beyond, f"run_{offset}")
+                m.d.sync += self.runs[offset].eq(run)
         m.d.comb += [
             self.address.eq(address[8]),
             self.read_weights.eq(valid[8]),

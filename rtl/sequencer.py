@@ -196,7 +196,7 @@ class Sequencer(wiring.Component):
                 m.d.comb += [self.keying.eq(1), self.key_operand.eq(self.seed ^ self.sample)]
                 m.d.sync += wait.eq(wait + 1)
                 with m.If(wait == Mix.latency):
-                    m.d.sync += [step_key.eq(self.mixed + self.step), wait.eq(0)]
+                    m.d.sync += [step_key.eq(self.mixed ^ self.step), wait.eq(0)]
                     m.next = "STEP-KEY"
             with m.State("STEP-KEY"):
                 m.d.comb += [self.keying.eq(1), self.key_operand.eq(step_key)]
@@ -220,12 +220,14 @@ class Sequencer(wiring.Component):
                     ]
                     load()
                 with m.Elif(phase == Phase.FORWARD):
-                    with m.If(self.learn):
-                        key(Domain.TRACE)
-                    with m.Elif(config.signatures):
+                    m.next = "FORWARD"
+                    if config.signatures:
                         key(Domain.STATE)
-                    with m.Else():
-                        m.next = "FORWARD"
+                    with m.If(self.learn):
+                        if config.signatures:
+                            key(Domain.TRACE)
+                        else:
+                            m.next = "SWEEP"
                 with m.Elif(phase == Phase.GATHER):
                     key(Domain.SIGNAL)
                 with m.Elif(sweep_layer > self.layer):

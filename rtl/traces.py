@@ -11,23 +11,21 @@ from ..arch.array import ArrayConfig, ceil_log2
 from ..arch.formats import FACTOR_BITS
 from .bram import Bram
 from .events import entry_layout
-from .fixed import partial_products, pow2_exponent, saturate_unsigned
-from .lane import EXPONENT_BITS
+from .fixed import partial_products, saturate_unsigned
 from .noise import Mix, digest
 from .pipeline import delayed, wire
 
 
 def update_layout(config: ArrayConfig) -> data.StructLayout:
-    """An entry of the update list: the row and its trace, as an exponent or as it is."""
-    amount = EXPONENT_BITS if config.products == "shift" else FACTOR_BITS
-    return data.StructLayout({"row": config.row_bits, "amount": amount})
+    """An entry of the update list: a row and its trace."""
+    return data.StructLayout({"row": config.row_bits, "trace": FACTOR_BITS})
 
 
 class Traces(wiring.Component):
     """`p = min(255, ((trace_decay * p) >> decay_bits) + (x << trace_shift))` for every row of a layer.
 
     `traces_per_word` rows are decayed at once; a word takes one clock, one more for each of its events and one for
-    each of its rows that stays nonzero, which goes to the update list rounded to a power of two. Events come in
+    each of its rows that stays nonzero, which goes to the update list. Events come in
     ascending order of row. The parameters are taken at `start`, but for `key`; `count` is the list's length when
     `busy` falls.
     """
@@ -74,7 +72,6 @@ class Traces(wiring.Component):
         place_bits = ceil_log2(rows)
         value_bits = max(FACTOR_BITS, config.event_bits + 7) + 1
         m.submodules.memory = memory = Bram(width=rows * FACTOR_BITS, depth=config.trace_words)
-        m.submodules.mix = mix = Mix()
 
         take = Signal()
         word = Signal(rows * FACTOR_BITS)
@@ -169,7 +166,7 @@ class Traces(wiring.Component):
                     self._next_word(m, take, index, words)
             with m.State("DRAIN"):
                 m.d.sync += prime.eq(prime + 1)
-                with m.If(prime == Mix.latency + 1):
+                with m.If(prime == (Mix.latency + 1 if config.signatures else 1)):
                     m.d.sync += self.busy.eq(0)
                     m.next = "IDLE"
 
@@ -183,7 +180,7 @@ class Traces(wiring.Component):
             memory.write_data.eq(Mux(self.host_write, host_lane, Cat(value for value, _ in clamped))),
         ]
         m.d.sync += self.overs.eq(Mux(store, sum((over for _, over in clamped), start=Const(0, 1)), 0))
-        self._emit(m, mix, emit, emit_row, emit_trace, now["list_base"])
+        self._emit(m, emit, emit_row, emit_trace, now["list_base"])
         return m
 
     def _event_shift(self, event: data.View) -> Value:
@@ -210,20 +207,21 @@ class Traces(wiring.Component):
             for place, trace in enumerate(traces)
         )
 
-    def _emit(self, m: Module, mix: Mix, emit: Signal, row: Signal, trace: Signal, base: Signal) -> None:
-        """Round the trace with its row's noise and append it to the list."""
-        m.d.comb += mix.i.eq(self.key ^ row)
-        valid = delayed(m, emit, mix.latency, "emit")[-1]
-        row_out = delayed(m, row, mix.latency, "emit_row")[-1]
-        trace_out = delayed(m, trace, mix.latency, "emit_trace")[-1]
-        amount = pow2_exponent(m, trace_out, mix.o[25:]) if self.config.products == "shift" else trace_out
+    def _emit(self, m: Module, emit: Signal, row: Signal, trace: Signal, base: Signal) -> None:
+        """Append a row to the list; with signatures, one term of theirs `Mix.latency` clocks later."""
         m.d.sync += [
-            self.list_write.eq(valid),
+            self.list_write.eq(emit),
             self.list_address.eq(base + self.count),
-            self.list_entry.row.eq(row_out),
-            self.list_entry.amount.eq(amount),
+            self.list_entry.row.eq(row),
+            self.list_entry.trace.eq(trace),
         ]
-        with m.If(valid):
+        with m.If(emit):
             m.d.sync += self.count.eq(self.count + 1)
         if self.config.signatures:
-            m.d.comb += [self.digest.eq(digest(m, mix.o ^ trace_out)), self.digest_valid.eq(valid)]
+            m.submodules.mix = mix = Mix()
+            later = delayed(m, trace, mix.latency, "emit_trace")[-1]
+            m.d.comb += [
+                mix.i.eq(self.key ^ row),
+                self.digest.eq(digest(m, mix.o ^ later)),
+                self.digest_valid.eq(delayed(m, emit, mix.latency, "emit")[-1]),
+            ]
