@@ -11,9 +11,9 @@ cost nothing in hardware, in the xors::
 
 `spread` is linear over GF(2), so a lane's share of it is a constant and the group's share is common to a whole word.
 
-An update takes the upper `OWN_BITS` of a synapse's noise and, below them, `row_noise` of its row's word; the row's trace is
-rounded with `round_noise` of the same word. Whatever the neuron, these 30 bits are linearly independent over GF(2): a uniform
-word makes them uniform and independent of each other.
+An update takes the upper `OWN_BITS` of a synapse's noise and, below them, `row_noise` of its row's word; the row's
+trace is rounded with `round_noise` of the same word. Whatever the neuron, these 30 bits are linearly independent over
+GF(2): a uniform word makes them uniform and independent of each other.
 """
 
 from __future__ import annotations
@@ -67,9 +67,13 @@ def mix(value: int) -> int:
     return a
 
 
+STEP_BITS = 16
+"""Bits of a step's number: keys repeat after 65 536 steps of one sample."""
+
+
 def step_key(seed: int, sample: int, step: int) -> int:
     """Key of one time step."""
-    return mix(mix(seed ^ sample) ^ step)
+    return mix(mix(seed ^ sample) ^ step & ((1 << STEP_BITS) - 1))
 
 
 def domain_key(key: int, layer: int, domain: Domain) -> int:

@@ -31,9 +31,12 @@ PREPARE = (
 )
 """What comes before `synth_ecp5`: sums become carry chains while they are still whole."""
 
-_MAP = "&dch,-f,-r;&if,-a;&mfs"
-MAP_LUTS = f"abc9 -maxlut 4 -script +&scorr;&sweep;&dc2;{_MAP};&dch,-f;&if,-a;&mfs;&st;&dch,-f;&if,-a;&mfs; clean; "
-"""LUTs mapped for area, three times over. Of wide multiplexers (PFUMX) none: they duplicate logic to save a level."""
+_ROUND = "&dch,-f;&if,-a;&mfs"
+MAP_LUTS = (
+    f"abc9 -maxlut 4 -script +&scorr;&sweep;&dc2;&dc2;&dch,-f,-r;&if,-a;&mfs;{_ROUND};{_ROUND};"
+    f"&st;{_ROUND};{_ROUND};{_ROUND}; clean; "
+)
+"""LUTs mapped for area, over and over. Of wide multiplexers (PFUMX) none: they duplicate logic to save a level."""
 
 
 def to_rtlil(component: wiring.Component) -> str:

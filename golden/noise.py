@@ -17,6 +17,7 @@ from ..arch.noise import (
     ROUND_BITS,
     ROW_NOISE_BITS,
     SPREAD_WORDS,
+    STEP_BITS,
     WORD_BITS,
     WORD_MASK,
     Domain,
@@ -54,7 +55,7 @@ def mix(value: Tensor) -> Tensor:
 
 def step_keys(seed: int, samples: Tensor, steps: int) -> Tensor:
     """`arch.noise.step_key` of every sample and of steps 0 … `steps - 1`: shape (*samples.shape, steps)."""
-    step = torch.arange(steps, device=samples.device)
+    step = torch.arange(steps, device=samples.device) & ((1 << STEP_BITS) - 1)
     return mix(mix(samples ^ seed).unsqueeze(-1) ^ step)
 
 

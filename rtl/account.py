@@ -15,7 +15,8 @@ from .sequencer import Phase
 class Account(wiring.Component):
     """`start` at the end of a phase; `busy` until its counters are posted, a clock each.
 
-    Saturations are summed here as they happen, and posted with the phase they belong to.
+    Saturations are summed here as they happen: traces', and one sum for those of membranes in FORWARD, of signals in
+    GATHER and of weights in UPDATE.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -35,12 +36,10 @@ class Account(wiring.Component):
                 "spikes": In(count),
                 "words": In(config.weight_address_bits + 1),
                 "skipped": In(config.weight_address_bits + 1),
-                "fired": In(config.group_bits + 1),
+                "groups": In(config.group_bits + 1),
                 "updates": In(config.weight_address_bits + 1 + ceil_log2(config.parallel)),
-                "membrane_overs": In(range(config.cores + 1)),
+                "overs": In(range(config.parallel + 1)),
                 "trace_overs": In(range(config.traces_per_word + 1)),
-                "signal_over": In(1),
-                "weight_overs": In(range(config.parallel + 1)),
             }
         )
 
@@ -55,10 +54,8 @@ class Account(wiring.Component):
         sums = {
             name: Signal(bits, name=f"{name}_sum")
             for name, bits in (
-                ("membrane_overs", self.config.row_bits + 1),
+                ("overs", len(self.updates)),
                 ("trace_overs", self.config.row_bits + 4),
-                ("signal_over", self.config.row_bits + 4),
-                ("weight_overs", len(self.updates)),
             )
         }
         elapsed, words = self.elapsed, self.words
@@ -67,9 +64,9 @@ class Account(wiring.Component):
             Phase.FORWARD: [
                 ("events", taken["event_count"]),
                 ("scatter_words", words),
-                ("fire_groups", self.fired),
+                ("fire_groups", self.groups),
                 ("spikes", self.spikes),
-                ("membrane_saturations", sums["membrane_overs"]),
+                ("membrane_saturations", sums["overs"]),
                 ("cycles_forward", elapsed),
                 ("cycles", elapsed),
             ],
@@ -77,7 +74,7 @@ class Account(wiring.Component):
             Phase.GATHER: [
                 ("gather_words", words),
                 ("gather_rows", taken["rows_count"]),
-                ("signal_saturations", sums["signal_over"]),
+                ("signal_saturations", sums["overs"]),
                 ("cycles_gather", elapsed),
                 ("cycles", elapsed),
             ],
@@ -87,7 +84,7 @@ class Account(wiring.Component):
                 ("update_rows", taken["rows_count"]),
                 ("rows_skipped", idle_rows),
                 ("weight_updates", self.updates),
-                ("weight_saturations", sums["weight_overs"]),
+                ("weight_saturations", sums["overs"]),
                 ("trace_saturations", sums["trace_overs"]),
                 ("cycles_update", elapsed),
                 ("cycles", elapsed),

@@ -372,12 +372,10 @@ class Array(wiring.Component):
             account.spikes.eq(seq.spike_fill),
             account.words.eq(rows.words),
             account.skipped.eq(rows.skipped),
-            account.fired.eq(rows.fired),
+            account.groups.eq(seq.field("groups")),
             account.updates.eq(rows.updates),
-            account.membrane_overs.eq(self.fire.over_count),
+            account.overs.eq(Mux(written, overs, self.fire.over_count | self.modulate.over)),
             account.trace_overs.eq(self.traces.overs),
-            account.signal_over.eq(self.modulate.over),
-            account.weight_overs.eq(Mux(written, overs, 0)),
         ]
 
     def _connect_host(self, m: Module) -> None:

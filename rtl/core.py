@@ -26,8 +26,8 @@ class Core(wiring.Component):
     """`lanes` lanes in lockstep with all other cores; `number` is its own among them.
 
     The row pipeline's signals carry the clock at which they are valid (`lane.Lane`): the weight word is addressed at
-    clock 8 and in the lanes at 10; the sum of a row's products, `total + total_carry`, comes at clock 13. The core's `neuron` is
-    wired by the array, all cores alike.
+    clock 8 and in the lanes at 10; the sum of a row's products, `total + total_carry`, comes at clock 13. The core's
+    `neuron` is wired by the array, all cores alike.
     """
 
     def __init__(self, config: ArrayConfig, number: int) -> None:

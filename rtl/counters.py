@@ -17,7 +17,7 @@ INDEX: dict[str, int] = {name: index for index, name in enumerate(NAMES)}
 class Counters(wiring.Component):
     """`post` adds `amount` to counter `index`; two posts in a row must name different counters.
 
-    `clear` takes 32 clocks, during which `busy` is high and posts are lost. `read_data` is the counter at `read_index`
+    `clear` takes 33 clocks, during which `busy` is high and posts are lost. `read_data` is the counter at `read_index`
     one clock earlier; no read may be made while `taken`, when a post is made or still being written.
     """
 
@@ -44,21 +44,22 @@ class Counters(wiring.Component):
         posted = Signal()
         index = Signal(5)
         amount = Signal(32)
-        sweep = Signal(5)
-        m.d.sync += [posted.eq(self.post), index.eq(self.index), amount.eq(self.amount)]
+        # Once around, and once more where a last post may have left its amount.
+        sweep = Signal(6)
+        m.d.sync += [posted.eq(self.post), index.eq(self.index), amount.eq(Mux(self.busy, 0, self.amount))]
         m.d.comb += [
             memory.read_enable.eq(self.post | self.read),
             memory.read_address.eq(Mux(self.post, self.index, self.read_index)),
             self.read_data.eq(memory.read_data),
             self.taken.eq(self.post | posted),
             memory.write_enable.eq(posted | self.busy),
-            memory.write_address.eq(Mux(self.busy, sweep, index)),
-            memory.write_data.eq(Mux(self.busy, 0, memory.read_data + amount)),
+            memory.write_address.eq(Mux(self.busy, sweep[:5], index)),
+            memory.write_data.eq(Mux(self.busy, 0, memory.read_data) + amount),
         ]
         with m.If(self.clear):
             m.d.sync += [self.busy.eq(1), sweep.eq(0)]
         with m.Elif(self.busy):
             m.d.sync += sweep.eq(sweep + 1)
-            with m.If(sweep == 31):
+            with m.If(sweep[5]):
                 m.d.sync += self.busy.eq(0)
         return m

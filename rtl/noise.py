@@ -13,7 +13,6 @@ from ..arch.noise import (
     DIGEST_SHL,
     DIGEST_SHR,
     MIX_STEPS,
-    OWN_BITS,
     ROUND_BITS,
     ROW_NOISE_BITS,
     SPREAD_WORDS,
@@ -80,7 +79,7 @@ def group_words(m: Module, word: Value, neuron: Value, parallel: int) -> list[Va
     `neuron` is the index of the group's first neuron, a multiple of `parallel`.
     """
     steady = min(BLOCK_BITS, ceil_log2(parallel))
-    amount = Cat(Const(0, steady), neuron[steady:BLOCK_BITS])
+    amount = Cat(Const(0, steady), neuron[steady:BLOCK_BITS], Const(0, BLOCK_BITS))[:BLOCK_BITS]
     base = wire(m, word ^ spread_value(neuron >> BLOCK_BITS), "spread")
     return [
         wire(m, rotate_left(m, base ^ spread(index), amount), f"group_word_{index}")
@@ -108,8 +107,8 @@ def leading_ones(m: Module, value: Value) -> Value:
 
 
 def ones_ladder(m: Module, word: Value) -> list[Value]:
-    """Three 32-bit words: bit `i` of the k-th says that `word` has `2**k` ones in a row from bit `i` downward, round and
-    round; one clock later."""
+    """Three 32-bit words: bit `i` of the k-th says that `word` has `2**k` ones in a row from bit `i` downward, round
+    and round; one clock later."""
     ladder = [word]
     for doubling in range(2):
         below = ladder[-1].rotate_left(1 << doubling)
@@ -123,8 +122,8 @@ def ones_ladder(m: Module, word: Value) -> list[Value]:
 
 
 def run_of_ones(m: Module, ladder: list[Value], place: int, beyond: Value, name: str) -> Value:
-    """How many ones an update's noise begins with: those from bit `place` of `ones_ladder` downward, or `beyond` (0 … 23)
-    if the first `OWN_BITS` are all ones."""
+    """How many ones an update's noise begins with: those from bit `place` of `ones_ladder` downward, or `beyond`
+    (7 … 23) if the first `OWN_BITS` are all ones."""
     four, twos, ones = ladder[2][place], ladder[1], ladder[0]
     two = wire(m, Mux(four, twos[place - 4], twos[place]), f"{name}_two")
     one = wire(

@@ -64,7 +64,7 @@ class Rows(wiring.Component):
     was in work; groups whose factors are all zero are skipped, but for the last one of a GATHER.
 
     Names carry clocks: `index` is issued at clock 0, `row` and `amount` come back from the list at clock 1. The
-    accumulators `words`, `skipped`, `fired` and `updates` count since `start`.
+    accumulators `words`, `skipped` and `updates` count since `start`.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -128,7 +128,6 @@ class Rows(wiring.Component):
                 # counts
                 "words": Out(address + 1),
                 "skipped": Out(address + 1),
-                "fired": Out(config.group_bits + 1),
                 "updates": Out(address + 1 + ceil_log2(config.parallel)),
             }
         )
@@ -180,7 +179,6 @@ class Rows(wiring.Component):
                         walk.visited.eq(0),
                         self.words.eq(0),
                         self.skipped.eq(0),
-                        self.fired.eq(0),
                         self.updates.eq(0),
                     ]
                     with m.If(scatter):
@@ -208,7 +206,6 @@ class Rows(wiring.Component):
                         in_flight.eq(1),
                         self.fire_group.eq(self.state_base + walk.group),
                         self.fire_neuron.eq(walk.neuron),
-                        self.fired.eq(self.fired + 1),
                         *next_group,
                     ]
                     with m.If(last_group):

@@ -10,7 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arch.array import ArrayConfig
-from ..arch.noise import Domain
+from ..arch.noise import STEP_BITS, Domain
 from ..arch.registers import DESCRIPTOR, DESCRIPTOR_WORDS
 from .bram import Bram
 from .noise import Mix
@@ -93,7 +93,7 @@ class Sequencer(wiring.Component):
                 "readout_busy": In(1),
                 # state
                 "layer": Out(3),
-                "step": Out(32),
+                "step": Out(STEP_BITS),
                 "account_phase": Out(Phase),
                 "below_state_base": Out(16),
                 "below_signal_shift": Out(5),
@@ -120,7 +120,7 @@ class Sequencer(wiring.Component):
         target = Signal(3)
         word = Signal(range(USED_WORDS + 2))
         wait = Signal(range(Mix.latency + 2))
-        step_key = Signal(32)
+        base = Signal(32)
         domain = Signal(range(len(Domain)))
         sweep_layer = Signal(4)
         sweeping = Signal()
@@ -129,7 +129,9 @@ class Sequencer(wiring.Component):
         is_last_layer = self.layer + 1 == self.layers
         loading_below = Signal()
 
+        code = Signal(6)
         m.d.comb += [
+            self.key_operand.eq(base ^ code),
             descriptors.read_enable.eq(1),
             descriptors.read_address.eq(
                 Mux(
@@ -186,6 +188,7 @@ class Sequencer(wiring.Component):
             with m.State("IDLE"):
                 m.d.comb += self.idle.eq(~self.ready_step | self.hold)
                 m.d.sync += [timer.eq(0), wait.eq(0), self.layer.eq(0), sweep_layer.eq(0)]
+                m.d.sync += base.eq(self.seed ^ self.sample)
                 with m.If(self.ready_step & ~self.hold):
                     m.d.sync += [
                         self.step.eq(Mux(self.first, 0, self.step + 1)),
@@ -193,16 +196,16 @@ class Sequencer(wiring.Component):
                     ]
                     m.next = "SAMPLE-KEY"
             with m.State("SAMPLE-KEY"):
-                m.d.comb += [self.keying.eq(1), self.key_operand.eq(self.seed ^ self.sample)]
+                m.d.comb += self.keying.eq(1)
                 m.d.sync += wait.eq(wait + 1)
                 with m.If(wait == Mix.latency):
-                    m.d.sync += [step_key.eq(self.mixed ^ self.step), wait.eq(0)]
+                    m.d.sync += [base.eq(self.mixed ^ self.step), wait.eq(0)]
                     m.next = "STEP-KEY"
             with m.State("STEP-KEY"):
-                m.d.comb += [self.keying.eq(1), self.key_operand.eq(step_key)]
+                m.d.comb += self.keying.eq(1)
                 m.d.sync += wait.eq(wait + 1)
                 with m.If(wait == Mix.latency):
-                    m.d.sync += [step_key.eq(self.mixed), phase.eq(Phase.FORWARD)]
+                    m.d.sync += [base.eq(self.mixed), phase.eq(Phase.FORWARD)]
                     load()
             with m.State("LOAD"):
                 m.d.sync += word.eq(word + 1)
@@ -234,7 +237,7 @@ class Sequencer(wiring.Component):
                     key(Domain.WEIGHT)
             with m.State("KEY"):
                 about = Mux(domain == Domain.SIGNAL, target, self.layer)
-                m.d.comb += [self.keying.eq(1), self.key_operand.eq(step_key ^ Cat(domain, about))]
+                m.d.comb += [self.keying.eq(1), code.eq(Cat(domain, about))]
                 m.d.sync += wait.eq(wait + 1)
                 with m.If(wait == Mix.latency):
                     m.d.sync += self.key.eq(self.mixed)

@@ -17,7 +17,7 @@ from trifactor.arch import errors
 from trifactor.arch.array import ArrayConfig, ceil_log2
 from trifactor.arch.errors import ConfigurationError, DoesNotFitError, did_you_mean
 from trifactor.arch.events import ITEM_BITS, ROW_BITS, SHIFT_BITS, ItemKind, pack_item
-from trifactor.arch.formats import SIGNAL_SHIFT_MAX, QFormat
+from trifactor.arch.formats import RATE_SHIFT_MAX, SIGNAL_SHIFT_MAX, QFormat
 from trifactor.arch.network import Layer, Network
 from trifactor.arch.placement import fitted, measure, place
 from trifactor.arch.registers import (
@@ -236,7 +236,7 @@ def test_descriptors_hold_every_coefficient_and_every_base() -> None:
                 10,
                 spiking=False,
                 reset="none",
-                rate_shift=24,
+                rate_shift=RATE_SHIFT_MAX,
                 signal_shift=SIGNAL_SHIFT_MAX,
                 trace_decay=0,
                 threshold=1,

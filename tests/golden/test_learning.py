@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from trifactor.arch import noise as arch_noise
 from trifactor.arch.array import ArrayConfig
+from trifactor.arch.formats import RATE_SHIFT_MAX
 from trifactor.arch.network import Layer, Network
 from trifactor.golden import learning
 from trifactor.golden.fixed import pow2_round
@@ -52,8 +53,8 @@ def test_modulate(delta: int, psi: int, word: int, shift: int, exact: bool) -> N
     own = params("exact" if exact else "shift", signal_shift=shift)
     tensors = (torch.tensor([value]) for value in (delta, psi, word, word >> 25))
     factor, raw = learning.modulate(own, *tensors)
-    a = (abs(delta) * psi + (word & ((1 << shift) - 1))) >> shift
-    clamped = min(255, a)
+    a = (min(65535, abs(delta)) * psi + (word & ((1 << shift) - 1))) >> shift
+    clamped = min(128, a)
     if not exact:
         clamped = int(pow2_round(torch.tensor(clamped), torch.tensor(word >> 25)))
     assert int(raw) == a
@@ -62,14 +63,14 @@ def test_modulate(delta: int, psi: int, word: int, shift: int, exact: bool) -> N
 
 
 @settings(deadline=None)
-@given(st.integers(0, 10_000), st.integers(0, 24))
+@given(st.integers(0, 10_000), st.integers(0, RATE_SHIFT_MAX))
 def test_update_moves_exactly_the_synapses_with_both_factors(seed: int, rate_shift: int) -> None:
     rng = random.Random(seed)
     own = params("exact", rate_shift=rate_shift)
     stored = torch.tensor([[rng.randint(-512, 511) for _ in range(70)] for _ in range(12)], dtype=torch.int32)
     weights = stored.clone()
     trace = [rng.choice([0, rng.randint(1, 255)]) for _ in range(12)]
-    factor = [rng.choice([0, rng.randint(-255, 255)]) for _ in range(70)]
+    factor = [rng.choice([0, rng.randint(-128, 128)]) for _ in range(70)]
     words = [rng.randrange(1 << 32) for _ in range(12)]
     rows = Rows(torch.tensor(trace), torch.tensor(trace), doubled(torch.tensor(words)))
     moved = learning.update(own, weights, rows, torch.tensor(factor))
@@ -78,8 +79,8 @@ def test_update_moves_exactly_the_synapses_with_both_factors(seed: int, rate_shi
     for j, p in enumerate(trace):
         for i, g in enumerate(factor):
             if p and g:
-                r = arch_noise.synapse_noise(words[j], i)
-                a = (abs(g) * p + (r & ((1 << rate_shift) - 1))) >> rate_shift
+                fraction = arch_noise.update_noise(words[j], i) >> (RATE_SHIFT_MAX - rate_shift)
+                a = (abs(g) * p + fraction) >> rate_shift
                 expected[j][i] = max(-512, min(511, expected[j][i] - (a if g > 0 else -a)))
     assert weights.tolist() == expected
     assert moved.raw.numel() == sum(map(bool, trace)) * sum(map(bool, factor))

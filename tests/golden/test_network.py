@@ -140,9 +140,9 @@ class Reference:
                     continue
                 delta = sum(self.active(index, j, i) * G[index][i] for i in range(layers[index].outputs))
                 r = noise.mix(key ^ j)
-                a = (abs(delta) * ps + (r & ((1 << below.signal_shift) - 1))) >> below.signal_shift
-                count["signal_saturations"] += a > 255
-                a = min(255, a)
+                a = (min(65535, abs(delta)) * ps + (r & ((1 << below.signal_shift) - 1))) >> below.signal_shift
+                count["signal_saturations"] += a > 128
+                a = min(128, a)
                 G[index - 1].append(sign(delta) * (pow2_round(a, r >> 25) if shift else a))
                 count["gather_rows"] += 1
                 count["gather_words"] += len(busy)
@@ -163,14 +163,15 @@ class Reference:
             count["update_rows"] += 1
             count["update_words"] += len(busy)
             count["update_words_skipped"] += groups - len(busy)
-            if array.products == "shift":
-                p = pow2_round(p, noise.mix(noise.domain_key(step_key, index, Domain.TRACE) ^ j) >> 25)
             word = noise.mix(noise.domain_key(step_key, index, Domain.WEIGHT) ^ j)
+            if array.products == "shift":
+                p = pow2_round(p, (word ^ word >> 8) & 127)
             for i in range(layer.outputs):
                 if G[i] == 0:
                     continue
                 r = noise.synapse_noise(word, i)
-                a = (abs(G[i]) * p + (r & ((1 << layer.rate_shift) - 1))) >> layer.rate_shift
+                fraction = ((r >> 25) << 16 | (word ^ word >> 16) & 0xFFFF) >> (23 - layer.rate_shift)
+                a = (abs(G[i]) * p + fraction) >> layer.rate_shift
                 raw = self.W[index][j][i] - sign(G[i]) * a
                 new = clamp(raw, -limit, limit - 1)
                 self.W[index][j][i] = new
@@ -182,14 +183,14 @@ class Reference:
         shift = self.network.error_shift
         target = [128 * (i == label) for i in range(len(y))]
         if self.network.error == "mse":
-            return [clamp((value >> shift) - goal, -255, 255) for value, goal in zip(y, target, strict=True)]
-        d = [min(1023, (max(y) - value) >> shift) for value in y]
+            return [clamp((value >> shift) - goal, -128, 128) for value, goal in zip(y, target, strict=True)]
+        d = [min(1023, (max(y) >> shift) - (value >> shift)) for value in y]
         S = sum(EXP2[k & 31] >> (k >> 5) for k in d)
         n = S.bit_length() - 1
         L = 32 * n + LOG2[((S << 5) >> n) & 31] - 32 * 9
         d = [max(0, k + L) for k in d]
         wrong = [0 if goal else (EXP2[k & 31] >> (k >> 5)) + 2 >> 2 for k, goal in zip(d, target, strict=True)]
-        return [-sum(wrong) if goal else e for e, goal in zip(wrong, target, strict=True)]
+        return [-min(128, sum(wrong)) if goal else e for e, goal in zip(wrong, target, strict=True)]
 
 
 def random_case(seed: int, **fixed: Any) -> tuple[ArrayConfig, Network, DeviceState, np.ndarray, np.ndarray]:
@@ -330,6 +331,6 @@ def test_cuda_gives_the_same_bits(seed: int) -> None:
 def test_container_is_exact_at_its_bound() -> None:
     small = ArrayConfig(synapse_bits=8, event_bits=1)
     assert container(small, 784, 256) == torch.float32
-    assert container(small, 784, 512) == torch.float32
-    assert container(small, 784, 513) == torch.float64
+    assert container(small, 784, 1024) == torch.float32
+    assert container(small, 784, 1025) == torch.float64
     assert container(small.model_copy(update={"event_bits": 8}), 784, 10) == torch.float64

@@ -68,3 +68,32 @@ def test_synapse_noise_of_every_rotation() -> None:
 @given(WORDS)
 def test_digest(words: list[int]) -> None:
     assert noise.digest(torch.tensor(words)).tolist() == [arch.digest(word) for word in words]
+
+
+@settings(deadline=None)
+@given(WORDS, st.lists(st.integers(0, 1 << 13), min_size=1, max_size=20))
+def test_update_noise(words: list[int], neurons: list[int]) -> None:
+    word = torch.tensor(words).unsqueeze(1)
+    own = noise.synapse_noise(word, torch.tensor(neurons)).int()
+    got = noise.update_noise(own, noise.row_noise(word).int())
+    assert got.tolist() == [[arch.update_noise(word, neuron) for neuron in neurons] for word in words]
+    assert noise.round_noise(noise.doubled(torch.tensor(words))).tolist() == [arch.round_noise(word) for word in words]
+
+
+def rank(rows: list[int]) -> int:
+    """Rank over GF(2)."""
+    basis: list[int] = []
+    for row in rows:
+        left = row
+        for other in basis:
+            left = min(left, left ^ other)
+        if left:
+            basis.append(left)
+    return len(basis)
+
+
+def test_the_noise_of_an_update_and_of_its_trace_is_independent() -> None:
+    # Columns of the linear map from a row's word to all 30 bits, for every rotation.
+    for neuron in range(32):
+        columns = [arch.update_noise(1 << bit, neuron) << 7 | arch.round_noise(1 << bit) for bit in range(32)]
+        assert rank(columns) == 30

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trifactor.arch.formats import FACTOR_MAX
 from trifactor.arch.network import Layer, Network
 from trifactor.arch.readout import EXP2, LOG2
 from trifactor.golden import readout
@@ -27,14 +28,14 @@ VALUES = st.lists(st.one_of(st.integers(-(1 << 31), 1 << 31), st.integers(-300, 
 @settings(deadline=None)
 @given(VALUES, st.integers(0, 15))
 def test_softmax_equals_the_law(values: list[int], shift: int) -> None:
-    d = [min(1023, (max(values) - value) >> shift) for value in values]
+    d = [min(1023, (max(values) >> shift) - (value >> shift)) for value in values]
     total = sum(EXP2[k & 31] >> (k >> 5) for k in d)
     n = total.bit_length() - 1
     level = 32 * n + LOG2[((total << 5) >> n) & 31] - 32 * 9
     d = [max(0, k + level) for k in d]
     expected = [(EXP2[k & 31] >> (k >> 5)) + 2 >> 2 for k in d]
     expected[1] = 0
-    expected[1] = -sum(expected)
+    expected[1] = -min(128, sum(expected))
     assert readout.error(params(len(values), shift=shift), torch.tensor(values), 1).tolist() == expected
 
 
@@ -50,7 +51,7 @@ def test_softmax_of_two_classes_is_near_the_real_one() -> None:
 @settings(deadline=None)
 @given(VALUES, st.integers(0, 15))
 def test_mse_equals_the_law(values: list[int], shift: int) -> None:
-    expected = [max(-255, min(255, (value >> shift) - 128 * (i == 0))) for i, value in enumerate(values)]
+    expected = [max(-128, min(128, (value >> shift) - 128 * (i == 0))) for i, value in enumerate(values)]
     assert readout.error(params(len(values), "mse", shift), torch.tensor(values), 0).tolist() == expected
 
 
@@ -67,5 +68,7 @@ def test_prediction_takes_the_lowest_index_among_equals(classes: int) -> None:
 def test_errors_of_a_softmax_sum_to_zero(values: list[int], shift: int, label: int) -> None:
     # Any bias here moves all readout weights together, sample after sample, until they saturate.
     own = readout.error(params(len(values), shift=shift), torch.tensor(values), label % len(values))
-    assert int(own.sum()) == 0
-    assert int(own[label % len(values)]) <= 0
+    wanted = int(own[label % len(values)])
+    assert wanted <= 0
+    # Where a label has next to no probability, the others' may round to a little more than 1.0.
+    assert int(own.sum()) == 0 or (wanted == -FACTOR_MAX and 0 < int(own.sum()) <= len(values))

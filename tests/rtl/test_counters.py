@@ -11,7 +11,7 @@ from trifactor.arch.registers import COUNTERS, CYCLE_COUNTERS
 from trifactor.rtl.counters import INDEX, NAMES, Counters
 
 Simulate = Callable[..., None]
-CLEAR_CLOCKS = 32
+CLEAR_CLOCKS = 33
 
 
 async def clear(ctx: Any, dut: Counters) -> int:

@@ -57,7 +57,7 @@ def test_factors_agree_with_the_law(
             groups = rng.choice((1, 2, 3, 5))
             neurons = sorted(rng.sample(range(64), rng.choice((1, 2, rng.randrange(1, 20)))))
             shift = number % (SIGNAL_SHIFT_MAX + 1)
-            # Results on both sides of 255, and of 1.
+            # Results on both sides of 128, and of 1.
             reach = min(config.signal.max // groups, 1 << max(2, shift + rng.randrange(4, 13) - surrogate_bits))
             partial = [[rng.randint(-reach, reach) * rng.choice((0, 1, 1)) for _ in neurons] for _ in range(groups)]
             # The most negative and the most positive sum that the format holds.
@@ -77,7 +77,8 @@ def test_factors_agree_with_the_law(
                         "add": int(group > 0),
                         "last": int(group == groups - 1),
                         "index": index,
-                        "total": total,
+                        "total": total - (carry := int(total > config.signal.min and rng.getrandbits(1))),
+                        "total_carry": carry,
                         "psi": psi[index],
                         "noise": noise[index],
                         "neuron": neurons[index],
@@ -90,9 +91,9 @@ def test_factors_agree_with_the_law(
             await idle(ctx, Modulate.latency)
             for index, neuron in enumerate(neurons):
                 delta = sum(totals[index] for totals in partial)
-                raw = (abs(delta) * psi[index] + (noise[index] & ((1 << shift) - 1))) >> shift
-                wanted_overs += raw > 255
-                size = min(255, raw)
+                raw = (min(65535, abs(delta)) * psi[index] + (noise[index] & ((1 << shift) - 1))) >> shift
+                wanted_overs += raw > 128
+                size = min(128, raw)
                 if size and products == "shift":
                     size = 1 << exponent_of(size, noise[index] >> 25)
                 expected.append((neuron, -size if delta < 0 else size))
@@ -100,7 +101,7 @@ def test_factors_agree_with_the_law(
     simulate(dut, bench, beside=(collect,))
     assert written == expected
     assert overs == wanted_overs > 10
-    assert sum(0 < abs(value) < 255 for _, value in expected) > 50
+    assert sum(0 < abs(value) < 128 for _, value in expected) > 50
     assert sum(value == 0 for _, value in expected) > 5
 
 

@@ -112,8 +112,6 @@ def test_factors_agree_with_the_golden_error(
                 stage.noise = [rng.getrandbits(32) for _ in range(classes)]
                 factors = await stage.run(ctx, values, label, mse=kind == "mse", shift=shift)
                 golden = error(readout_params(network(classes, kind, shift)), torch.tensor(values), label).tolist()
-                if kind == "softmax":
-                    assert sum(golden) == 0
                 for index, wanted in enumerate(golden):
                     size = abs(wanted)
                     if products == "shift":
