@@ -11,12 +11,12 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from ..arch.array import ArrayConfig
-from ..arch.device import RECORDABLE, DeviceState, IntArray, Outputs, Record
-from ..arch.errors import ConfigurationError, did_you_mean
+from ..arch.device import DeviceState, IntArray, Outputs, Record
+from ..arch.errors import ConfigurationError
 from ..arch.network import Network
 from ..arch.noise import WORD_MASK
 from ..arch.placement import place
-from .arguments import checked_inputs, checked_labels, checked_state
+from ..golden.arguments import checked_inputs, checked_labels, checked_record, checked_state
 from .harness import build_array
 from .session import Session
 from .simulators import Build, Simulator
@@ -106,10 +106,7 @@ class RtlDevice:
 
         The record's counters have the cycle counters beside those of the golden model.
         """
-        for name in record:
-            if name not in RECORDABLE:
-                raise ConfigurationError(f"{name!r} cannot be recorded", did_you_mean(name, RECORDABLE))
-        if "signatures" in record and not self.array.signatures:
+        if "signatures" in checked_record(record) and not self.array.signatures:
             raise ConfigurationError("this array has no write signatures", "build it with signatures = true")
         answer = self.observe(inputs, labels, learn=learn, record=record)
         readout = answer["readout"]

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from ..arch.array import ArrayConfig
-from ..arch.device import RECORDABLE, DeviceState, IntArray, Outputs, Record
-from ..arch.errors import ConfigurationError, did_you_mean
+from ..arch.device import DeviceState, IntArray, Outputs, Record
 from ..arch.network import Network
 from ..arch.noise import WORD_MASK
 from ..arch.placement import place
 from . import network as net
+from .arguments import checked_inputs, checked_labels, checked_record, checked_state
 from .counters import count, step_signatures, zero_counters
 from .readout import predicted
 
@@ -56,21 +56,10 @@ class GoldenDevice:
 
     def load(self, state: DeviceState) -> None:
         """Write weights, seed and sample number; zero counters and signatures."""
-        shapes = [(own.inputs, own.outputs) for own in self.network.layers]
-        if [np.shape(weights) for weights in state.weights] != shapes:
-            raise ConfigurationError(
-                f"weights of shapes {[np.shape(weights) for weights in state.weights]} do not fit layers {shapes}",
-                "a layer's weights have shape (inputs, outputs)",
-            )
-        for name, number in (("seed", state.seed), ("sample", state.sample)):
-            if not 0 <= number <= WORD_MASK:
-                raise ConfigurationError(f"{name} {number} is not a 32-bit number", "use 0 to 4294967295")
-        loaded = []
-        for index, weights in enumerate(state.weights):
-            values = _integers(weights, f"weights of layer {index}")
-            _check_range(values, self.array.weight.min, self.array.weight.max, f"weights of layer {index}")
-            loaded.append(torch.tensor(values, dtype=torch.int32, device=self.torch_device))
-        self._weights = loaded
+        loaded = checked_state(state, self.network, self.array)
+        self._weights = [
+            torch.tensor(weights, dtype=torch.int32, device=self.torch_device) for weights in loaded.weights
+        ]
         self._seed = state.seed
         self._sample = state.sample
         self._ahead = (state.sample, torch.empty(0, 0, 0))
@@ -91,19 +80,16 @@ class GoldenDevice:
         `record` may name spikes, membranes (after the reset), traces (zero where nothing was learned) and signatures.
         Unless the array has signatures, their sums are over the calls that asked for them.
         """
-        values = self._checked_inputs(inputs)
-        known = self._checked_labels(labels, len(values), learn)
-        for name in record:
-            if name not in RECORDABLE:
-                raise ConfigurationError(f"{name!r} cannot be recorded", did_you_mean(name, RECORDABLE))
-        result = _Result(self.array, record)
+        values = checked_inputs(inputs, self.network, self.array)
+        known = checked_labels(labels, len(values), self.network, learn=learn)
+        result = _Result(self.array, checked_record(record))
         size = 1 if learn else BATCH
         for start in range(0, len(values), size):
             events = torch.as_tensor(values[start : start + size], device=self.torch_device)
             numbers = (torch.arange(len(events), device=self.torch_device) + self._sample) & WORD_MASK
-            if learn:
+            if learn and known is not None:
                 noise = net.sample_noise(self._params.plan, self._keys(events.shape[1]))
-                steps = net.learn(self._params, self._weights, events[0], known[start], noise)
+                steps = net.learn(self._params, self._weights, events[0], int(known[start]), noise)
                 histories = net.history_of(events[0], list(steps))
                 numbers = numbers[0]
             else:
@@ -138,31 +124,6 @@ class GoldenDevice:
             first, known = self._sample, net.use_keys(self._params.plan, self._seed, numbers, steps)
             self._ahead = first, known
         return known[self._sample - first]
-
-    def _checked_inputs(self, inputs: IntArray) -> IntArray:
-        """(B, T, inputs), in range."""
-        values = _integers(inputs, "inputs")
-        if values.ndim == 2:
-            values = values[None]
-        if values.ndim != 3 or 0 in values.shape or values.shape[2] != self.network.inputs:
-            raise ConfigurationError(
-                f"inputs have shape {np.shape(inputs)}",
-                f"give (samples, steps, {self.network.inputs}), none of them empty",
-            )
-        _check_range(values, 0, (1 << self.array.event_bits) - 1, "inputs")
-        return values
-
-    def _checked_labels(self, labels: Sequence[int] | IntArray | None, samples: int, learn: bool) -> list[int]:
-        """One label per sample, or none where nothing is learned."""
-        if labels is None:
-            if learn:
-                raise ConfigurationError("learning needs labels", "give one class per sample, or learn=False")
-            return []
-        values = np.atleast_1d(_integers(labels, "labels"))
-        if values.shape != (samples,):
-            raise ConfigurationError(f"labels have shape {values.shape}, not ({samples},)", "give one class per sample")
-        _check_range(values, 0, self.network.outputs - 1, "labels")
-        return [int(label) for label in values]
 
 
 class _Result:
@@ -208,18 +169,3 @@ class _Result:
     def _joined(self, name: str) -> list[IntArray]:
         """Per layer, all samples: (B, T, n); nothing if it was not asked for."""
         return [torch.cat(parts).numpy() for parts in zip(*self._parts.get(name, []), strict=True)]
-
-
-def _integers(values: object, name: str) -> IntArray:
-    """As an int64 array, or a `ConfigurationError`."""
-    array = np.asarray(values)
-    if array.dtype.kind not in "biu":
-        raise ConfigurationError(f"{name} are {array.dtype}, not integers", "round them first")
-    return array.astype(np.int64)
-
-
-def _check_range(values: IntArray, low: int, high: int, name: str) -> None:
-    if values.size and not low <= values.min() <= values.max() <= high:
-        raise ConfigurationError(
-            f"{name} of {values.min()} to {values.max()} leave the range {low} to {high}", "scale or clip them first"
-        )

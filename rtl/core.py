@@ -172,8 +172,9 @@ class Core(wiring.Component):
         """
         for level in range(2):
             for _ in range(2):
-                pairs = [terms[index : index + 2] for index in range(0, len(terms), 2)]
-                terms = [add_carry(*pair, carries.pop()) if len(pair) > 1 else pair[0] for pair in pairs]
+                if len(terms) > 1:
+                    pairs = zip(terms[::2], terms[1::2], strict=True)
+                    terms = [add_carry(left, right, carries.pop()) for left, right in pairs]
             terms = [delayed(m, term, 1, f"sum_{level}_{index}")[1] for index, term in enumerate(terms)]
             carries = [delayed(m, carry, 1, f"carry_{level}_{index}")[1] for index, carry in enumerate(carries)]
         m.d.comb += [self.total.eq(terms[0]), self.total_carry.eq(carries[0])]

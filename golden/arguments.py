@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a device accepts: the checks of `arch/device.py`'s call, for devices that are not the golden model."""
+"""What every device accepts: the checks of `arch/device.py`'s call."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from ..arch.array import ArrayConfig
-from ..arch.device import DeviceState, IntArray
-from ..arch.errors import ConfigurationError
+from ..arch.device import RECORDABLE, DeviceState, IntArray
+from ..arch.errors import ConfigurationError, did_you_mean
 from ..arch.network import Network
 from ..arch.noise import WORD_MASK
 
@@ -39,6 +39,14 @@ def checked_labels(
         raise ConfigurationError(f"labels have shape {values.shape}, not ({samples},)", "give one class per sample")
     _check_range(values, 0, network.outputs - 1, "labels")
     return values
+
+
+def checked_record(record: Collection[str]) -> frozenset[str]:
+    """Names of `arch.device.RECORDABLE`, or a `ConfigurationError`."""
+    for name in record:
+        if name not in RECORDABLE:
+            raise ConfigurationError(f"{name!r} cannot be recorded", did_you_mean(name, RECORDABLE))
+    return frozenset(record)
 
 
 def checked_state(state: DeviceState, network: Network, array: ArrayConfig) -> DeviceState:
