@@ -10,7 +10,7 @@ from typing import Literal
 
 from .array import ArrayConfig
 from .errors import ConfigurationError, did_you_mean
-from .formats import UNIT
+from .formats import RATE_SHIFT_MAX, UNIT
 from .network import SURROGATE_ENTRIES, Layer, Network
 
 
@@ -117,7 +117,7 @@ def network_for(
                 surrogate_shift=surrogate_shift,
                 trace_decay=round(trace_decay * one),
                 trace_shift=max(0, UNIT.bit_length() - bits),
-                rate_shift=max(0, min(24, rate_shift)),
+                rate_shift=max(0, min(RATE_SHIFT_MAX, rate_shift)),
                 signal_shift=max(0, array.synapse_bits + array.surrogate_bits - 4),
             )
         )
