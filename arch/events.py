@@ -16,7 +16,7 @@ class ItemKind(IntEnum):
     EVENT = 0
     """`row` receives `2**shift`; events of a step come in ascending order of row."""
     STEP = 1
-    """End of a time step; `row` bit 0 set: of the sample."""
+    """End of a time step; `row` bit 0 set: of the sample; bit 1 set: no weight moves in this step."""
     BEGIN = 2
     """A sample begins; `row` is its label, `shift` bit 0 set: it learns."""
 

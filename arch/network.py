@@ -38,7 +38,7 @@ class Network(BaseModel):
 
     The readout's error is taken from its input `current` of the step, or from its `membrane`; `error_shift` scales it:
     for `softmax` the probability halves every `2**(error_shift + 5)` units, for `mse` the error is
-    `(y >> error_shift) - 128 * onehot`.
+    `(y >> error_shift) - 128 * onehot`. `gate` says which steps learn (`arch/gate.py`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +48,8 @@ class Network(BaseModel):
     error: Literal["softmax", "mse"] = "softmax"
     error_on: Literal["current", "membrane"] = "current"
     error_shift: int = Field(default=1, ge=0, le=15)
+    gate: Literal["all", "last", "after", "random"] = "all"
+    gate_steps: int = Field(default=0, ge=0, description="the last so many learn, all but the first, or so many by lot")
 
     @model_validator(mode="after")
     def _check(self) -> Self:

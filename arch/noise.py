@@ -51,6 +51,7 @@ class Domain(IntEnum):
     ERROR = 4
     INIT = 5
     STATE = 6
+    GATE = 7
 
 
 def mix(value: int) -> int:

@@ -15,7 +15,9 @@ from cocotb.triggers import Event
 from ..arch.array import ArrayConfig
 from ..arch.device import IntArray
 from ..arch.errors import DeviceError
+from ..arch.gate import open_steps
 from ..arch.network import Network
+from ..arch.noise import WORD_MASK
 from ..arch.registers import (
     BY_NAME,
     COUNTERS,
@@ -47,6 +49,7 @@ class ArrayDriver:
         self.array = array
         self._harness = Harness(dut, stall_seed=stall_seed, limit=cycle_limit)
         self._image: Image | None = None
+        self._seed = 0
 
     async def reset(self) -> None:
         """Reset, check that the array is the one expected, clear memories, counters and signatures."""
@@ -80,6 +83,7 @@ class ArrayDriver:
             await self._write(
                 Space.WEIGHTS, image.weight_offset(core), words.reshape(-1), run=image.chunks, skip=image.weight_skip
             )
+        self._seed = seed
         await self.write_register("seed", seed)
         await self.write_register("sample", sample)
         await self.command(CLEAR_COUNTERS)
@@ -100,10 +104,10 @@ class ArrayDriver:
         nothing to record the samples are poured in without a pause.
         """
         await self.write_register("record", int("spikes" in record))
-        bits = self.array.event_bits
+        first = await self.sample()
         samples = [
-            sample_items(sample, label=0 if labels is None else int(labels[number]), learn=learn, event_bits=bits)
-            for number, sample in enumerate(inputs)
+            self._items(sample, 0 if labels is None else int(labels[index]), learn=learn, number=first + index)
+            for index, sample in enumerate(inputs)
         ]
         stop = Event()
         disturber = cocotb.start_soon(self._disturb(disturb, stop)) if disturb else None
@@ -132,7 +136,7 @@ class ArrayDriver:
 
     async def begin(self, sample: IntArray, label: int, *, learn: bool) -> None:
         """Pour in one sample of shape (T, inputs) and leave the array at work on it."""
-        steps = sample_items(sample, label=label, learn=learn, event_bits=self.array.event_bits)
+        steps = self._items(sample, label, learn=learn, number=await self.sample())
         await self._harness.items(np.concatenate(steps), settle=False)
 
     async def read_weights(self, *, front: bool = False) -> list[IntArray]:
@@ -196,6 +200,10 @@ class ArrayDriver:
     async def read_register(self, name: str) -> int:
         """Read one register."""
         return await self._registers(name)
+
+    def _items(self, inputs: IntArray, label: int, *, learn: bool, number: int) -> list[Words]:
+        gate = open_steps(self._loaded().network, len(inputs), seed=self._seed, sample=number & WORD_MASK)
+        return sample_items(inputs, label=label, learn=learn, event_bits=self.array.event_bits, gate=gate)
 
     async def _pour(self, items: Words) -> None:
         """Items, and all that comes of them."""

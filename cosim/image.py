@@ -25,18 +25,26 @@ LAYER_AT = 16
 """Bits of the neuron in an entry of the event stream; the layer is above."""
 
 
-def step_items(values: IntArray, *, event_bits: int, last: bool) -> Words:
+def step_items(values: IntArray, *, event_bits: int, last: bool, closed: bool = False) -> Words:
     """Items of one time step: for each axon, ascending, one EVENT per set bit of its value, then STEP."""
     bits = (np.asarray(values)[:, None] >> np.arange(event_bits)) & 1
     rows, shifts = np.nonzero(bits)
     events = (int(ItemKind.EVENT) | rows << 2 | shifts << _SHIFT_AT).astype(np.uint32)
-    return np.append(events, np.uint32(pack_item(ItemKind.STEP, row=int(last))))
+    return np.append(events, np.uint32(pack_item(ItemKind.STEP, row=int(last) | closed << 1)))
 
 
-def sample_items(inputs: IntArray, *, label: int, learn: bool, event_bits: int) -> list[Words]:
-    """Items of one sample of shape (T, inputs), step by step; the first step's begin with BEGIN."""
+def sample_items(
+    inputs: IntArray, *, label: int, learn: bool, event_bits: int, gate: Sequence[bool] | None = None
+) -> list[Words]:
+    """Items of one sample of shape (T, inputs), step by step; the first step's begin with BEGIN.
+
+    `gate` says which steps learn, all if it is None.
+    """
     last = len(inputs) - 1
-    steps = [step_items(values, event_bits=event_bits, last=step == last) for step, values in enumerate(inputs)]
+    steps = [
+        step_items(values, event_bits=event_bits, last=step == last, closed=gate is not None and not gate[step])
+        for step, values in enumerate(inputs)
+    ]
     begin = np.uint32(pack_item(ItemKind.BEGIN, row=label, shift=int(learn)))
     steps[0] = np.insert(steps[0], 0, begin)
     return steps

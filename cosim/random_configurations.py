@@ -124,6 +124,8 @@ def _network(rng: np.random.Generator, array: ArrayConfig) -> Network:
         error=_pick(rng, "softmax", "mse"),
         error_on=_pick(rng, "current", "membrane"),
         error_shift=_pick(rng, 0, 1, 2, 3, int(rng.integers(0, 16))),
+        gate=_pick(rng, "all", "all", "last", "after", "random"),
+        gate_steps=int(rng.integers(0, STEPS_MAX)),
     )
 
 

@@ -54,11 +54,12 @@ def _count_learning(counts: dict[str, int], layer: LayerHistory, psi_below: Tens
     assert layer.factor is not None
     assert layer.signal_raw is not None
     assert layer.updates is not None
-    rows = (layer.trace != 0).sum(-1)
+    assert layer.gate is not None
+    rows = (layer.trace != 0).sum(-1) * layer.gate
     busy = _busy_groups(layer.factor, array.parallel)
     update_words = int((rows * busy.sum(-1)).sum())
     counts["update_rows"] += int(rows.sum())
-    counts["rows_skipped"] += int((layer.trace == 0).sum())
+    counts["rows_skipped"] += int(((layer.trace == 0).sum(-1) * layer.gate).sum())
     counts["update_words"] += update_words
     counts["update_words_skipped"] += int(rows.sum()) * busy.shape[-1] - update_words
     counts["trace_saturations"] += int((layer.trace_raw > TRACE_MAX).sum())
@@ -66,7 +67,7 @@ def _count_learning(counts: dict[str, int], layer: LayerHistory, psi_below: Tens
         counts["weight_updates"] += update.raw.numel()
         counts["weight_saturations"] += _clamped(update.raw, array.weight_bits)
     if psi_below is not None:
-        gathered = (psi_below != 0).sum(-1)
+        gathered = (psi_below != 0).sum(-1) * layer.gate
         busy[..., -1] = True
         counts["gather_rows"] += int(gathered.sum())
         counts["gather_words"] += int((gathered * busy.sum(-1)).sum())

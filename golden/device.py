@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..arch.array import ArrayConfig
 from ..arch.device import DeviceState, IntArray, Outputs, Record
+from ..arch.gate import open_steps
 from ..arch.network import Network
 from ..arch.noise import WORD_MASK
 from ..arch.placement import place
@@ -89,7 +90,9 @@ class GoldenDevice:
             numbers = (torch.arange(len(events), device=self.torch_device) + self._sample) & WORD_MASK
             if learn and known is not None:
                 noise = net.sample_noise(self._params.plan, self._keys(events.shape[1]))
-                steps = net.learn(self._params, self._weights, events[0], int(known[start]), noise)
+                steps = net.learn(
+                    self._params, self._weights, events[0], int(known[start]), noise, self._gate(len(events[0]))
+                )
                 histories = net.history_of(events[0], list(steps))
                 numbers = numbers[0]
             else:
@@ -109,12 +112,24 @@ class GoldenDevice:
 
         The weights of `device(events, [label], learn=True)` at the least cost: nothing is checked, counted or signed.
         """
-        values = torch.as_tensor(events, dtype=torch.int64, device=self.torch_device)
-        noise = net.sample_noise(self._params.plan, self._keys(values.shape[0]))
-        for step in net.learn(self._params, self._weights, values, label, noise):
+        for step in self._learn(events, label):
             readout, _ = step.outputs[-1]
-        self._sample = (self._sample + 1) & WORD_MASK
         return int(predicted(readout))
+
+    @torch.inference_mode()
+    def weights_by_step(self, events: Tensor | IntArray, label: int) -> list[list[IntArray]]:
+        """Learn one sample as `learn_sample` does; return all weights after each of its steps."""
+        return [self.state.weights for _ in self._learn(events, label)]
+
+    def _learn(self, events: Tensor | IntArray, label: int) -> Iterator[net.LearningStep]:
+        values = torch.as_tensor(events, dtype=torch.int64, device=self.torch_device)
+        noise = net.sample_noise(self._params.plan, self._keys(len(values)))
+        yield from net.learn(self._params, self._weights, values, label, noise, self._gate(len(values)))
+        self._sample = (self._sample + 1) & WORD_MASK
+
+    def _gate(self, steps: int) -> tuple[bool, ...]:
+        """Which steps of the next sample learn."""
+        return open_steps(self.network, steps, seed=self._seed, sample=self._sample)
 
     def _keys(self, steps: int) -> Tensor:
         """Noise keys of the next sample, hashed for `BATCH` samples at a time."""

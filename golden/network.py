@@ -55,10 +55,11 @@ class SampleNoise(NamedTuple):
 
 
 class LayerHistory(NamedTuple):
-    """What one layer did, of shape (..., T, n). The last five are None when nothing was learned.
+    """What one layer did, of shape (..., T, n). The last six are None when nothing was learned.
 
     `events` x, `after` v, `raw` u unsaturated, `trace` p and `trace_raw` p unsaturated; `factor` G as the products took
-    it, `signal_raw` its magnitude before it was clamped or rounded; `updates` one entry per step.
+    it, `signal_raw` its magnitude before it was clamped or rounded; `updates` one entry per step; `gate`, (..., T), the
+    steps that learned.
     """
 
     events: Tensor
@@ -71,6 +72,7 @@ class LayerHistory(NamedTuple):
     factor: Tensor | None = None
     signal_raw: Tensor | None = None
     updates: list[Update] | None = None
+    gate: Tensor | None = None
 
 
 def container(array: ArrayConfig, inputs: int, outputs: int) -> torch.dtype:
@@ -116,20 +118,29 @@ def forward(params: NetworkParams, weights: Sequence[Tensor], events: Tensor) ->
 
 
 class LearningStep(NamedTuple):
-    """What one step did, per layer: `(v, output)`, `(p, unsaturated p)`, `(G, its magnitude unclamped)`, the update."""
+    """What one step did, per layer: `(v, output)`, `(p, unsaturated p)`, `(G, its magnitude unclamped)`, the update.
+
+    `gate` says whether it learned; if not, every G is 0 and the updates are empty.
+    """
 
     outputs: list[tuple[Tensor, NeuronOutput]]
     traces: list[tuple[Tensor, Tensor]]
     factors: list[tuple[Tensor, Tensor]]
     updates: list[Update]
+    gate: bool
 
 
 def learn(
-    params: NetworkParams, weights: Sequence[Tensor], events: Tensor, label: int, noise: SampleNoise
+    params: NetworkParams,
+    weights: Sequence[Tensor],
+    events: Tensor,
+    label: int,
+    noise: SampleNoise,
+    gate: Sequence[bool],
 ) -> Iterator[LearningStep]:
     """Learn one sample, step by step: `events` of shape (T, inputs), int64.
 
-    `weights`, as stored, int32, move in place at every step.
+    `weights`, as stored, int32, move in place at every step that `gate` opens.
     """
     layers = range(len(weights))
     last = len(weights) - 1
@@ -145,6 +156,12 @@ def learn(
             outputs.append((states[layer], out))
             inputs.append(out.spikes)
 
+        moved = [learning.trace_step(params.learning[layer], traces[layer], inputs[layer]) for layer in layers]
+        traces = [trace for trace, _ in moved]
+        if not gate[time]:
+            yield LearningStep(outputs, moved, *_nothing_learned(outputs), gate=False)
+            continue
+
         on = out.membrane if params.readout.on_membrane else current
         e = readout.error(params.readout, on, label)
         magnitude = e.abs()
@@ -157,17 +174,22 @@ def learn(
             signal = (noise.signal[below][time], noise.factor[below][time])
             factors.insert(0, learning.modulate(params.learning[below], delta, outputs[below][1].psi, *signal))
 
-        moved = []
         updates = []
         for layer in layers:
             own = params.learning[layer]
-            moved.append(learning.trace_step(own, traces[layer], inputs[layer]))
-            traces[layer] = moved[layer][0]
             words = noise.weight[layer][time]
             pre = learning.rounded(own, traces[layer], round_noise(words))
-            rows = Rows(traces[layer], pre, words)
-            updates.append(learning.update(own, weights[layer], rows, factors[layer][0]))
-        yield LearningStep(outputs, moved, factors, updates)
+            updates.append(learning.update(own, weights[layer], Rows(traces[layer], pre, words), factors[layer][0]))
+        yield LearningStep(outputs, moved, factors, updates, gate=True)
+
+
+def _nothing_learned(
+    outputs: Sequence[tuple[Tensor, NeuronOutput]],
+) -> tuple[list[tuple[Tensor, Tensor]], list[Update]]:
+    """Factors and updates of a step that does not learn."""
+    nothing = torch.empty(0, dtype=torch.int32, device=outputs[0][0].device)
+    still = [torch.zeros_like(state) for state, _ in outputs]
+    return [(zero, zero) for zero in still], [Update(nothing, nothing)] * len(still)
 
 
 def history_of(events: Tensor, steps: Sequence[LearningStep]) -> list[LayerHistory]:
@@ -187,6 +209,7 @@ def history_of(events: Tensor, steps: Sequence[LearningStep]) -> list[LayerHisto
             factor=torch.stack([step.factors[layer][0] for step in steps]),
             signal_raw=torch.stack([step.factors[layer][1] for step in steps]),
             updates=[step.updates[layer] for step in steps],
+            gate=torch.tensor([step.gate for step in steps], device=events.device),
         )
         histories.append(history)
         events = spikes

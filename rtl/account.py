@@ -85,11 +85,15 @@ class Account(wiring.Component):
                 ("rows_skipped", idle_rows),
                 ("weight_updates", self.updates),
                 ("weight_saturations", sums["overs"]),
-                ("trace_saturations", sums["trace_overs"]),
                 ("cycles_update", elapsed),
                 ("cycles", elapsed),
             ],
-            Phase.END: [("steps", Const(1)), ("samples", first), ("cycles", elapsed)],
+            Phase.END: [
+                ("steps", Const(1)),
+                ("samples", first),
+                ("trace_saturations", sums["trace_overs"]),
+                ("cycles", elapsed),
+            ],
         }
         sources: list[Value] = []
         for entries in posts.values():

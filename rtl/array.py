@@ -106,6 +106,7 @@ class Array(wiring.Component):
             seq.first.eq(lists.first),
             seq.last.eq(lists.last),
             seq.learn.eq(lists.learn),
+            seq.closed.eq(lists.closed),
             seq.current.eq(lists.current),
             seq.input_count.eq(lists.count),
             seq.mixed.eq(self.mix.o),

@@ -43,6 +43,7 @@ class Events(wiring.Component):
                 "first": Out(1),
                 "last": Out(1),
                 "learn": Out(1),
+                "closed": Out(1),
                 "label": Out(8),
                 "empty": Out(1),
                 "fault": Out(3),
@@ -75,7 +76,9 @@ class Events(wiring.Component):
         full = Signal(2)
         counts = [Signal(config.count_bits, name=f"count_{region}") for region in range(2)]
         flags = [
-            Signal(data.StructLayout({"first": 1, "last": 1, "learn": 1, "label": 8}), name=f"flags_{region}")
+            Signal(
+                data.StructLayout({"first": 1, "last": 1, "learn": 1, "closed": 1, "label": 8}), name=f"flags_{region}"
+            )
             for region in range(2)
         ]
         in_sample = Signal()
@@ -125,6 +128,7 @@ class Events(wiring.Component):
                         flags[number].first.eq(first),
                         flags[number].last.eq(row[0]),
                         flags[number].learn.eq(learn),
+                        flags[number].closed.eq(row[1]),
                         flags[number].label.eq(label),
                     ]
         with m.If(accept & (kind == ItemKind.BEGIN)):
@@ -146,6 +150,7 @@ class Events(wiring.Component):
             self.first.eq(view.first),
             self.last.eq(view.last),
             self.learn.eq(view.learn),
+            self.closed.eq(view.closed),
             self.label.eq(view.label),
             self.empty.eq(~full.any()),
         ]

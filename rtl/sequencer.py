@@ -61,6 +61,7 @@ class Sequencer(wiring.Component):
                 "first": In(1),
                 "last": In(1),
                 "learn": In(1),
+                "closed": In(1),
                 "current": In(1),
                 "input_count": In(count),
                 "release": Out(1),
@@ -294,7 +295,7 @@ class Sequencer(wiring.Component):
                 with m.If(~is_last_layer):
                     m.d.sync += [self.layer.eq(self.layer + 1), self.event_count.eq(self.spike_fill)]
                     load()
-                with m.Elif(self.learn):
+                with m.Elif(self.learn & ~self.closed):
                     m.d.sync += phase.eq(Phase.ERROR)
                     key(Domain.ERROR)
                 with m.Else():
@@ -328,7 +329,8 @@ class Sequencer(wiring.Component):
                 with m.If(~is_last_layer):
                     load()
             with m.State("END"):
-                with m.If(~self.account_busy):
+                # A closed step has no UPDATE that waits for the sweeps.
+                with m.If(~self.account_busy & (~self.learn | (sweep_layer == self.layers))):
                     m.d.comb += [self.release.eq(1), self.sample_done.eq(self.last)]
                     finish(Phase.END)
                     m.next = "ENDED"

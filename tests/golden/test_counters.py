@@ -26,6 +26,7 @@ def layer(events: list[int], psi: list[int], trace: list[int], factor: list[int]
         factor=torch.tensor([factor]),
         signal_raw=torch.tensor([factor]).abs(),
         updates=[Update(moved, moved)],
+        gate=torch.tensor([True]),
     )
 
 
