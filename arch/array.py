@@ -33,6 +33,9 @@ class ArrayConfig(BaseModel):
     surrogate_bits: int = Field(default=4, ge=1, le=8, description="bits of psi")
     event_bits: int = Field(default=1, ge=1, le=8, description="bits of a graded input; 1: spikes only, no shifter")
     products: Literal["shift", "exact"] = "shift"
+    neuron: Literal["lif", "cuba"] = Field(
+        default="lif", description="cuba: a synaptic current with a leak of its own, and a clamp of the membrane at 0"
+    )
     signatures: bool = Field(default=False, description="write signatures, for verification")
 
     weight_words: int = Field(default=4096, ge=1, le=1 << 18, description="weight words per core, `lanes` weights each")
@@ -57,6 +60,11 @@ class ArrayConfig(BaseModel):
     def parallel(self) -> int:
         """Lanes over all cores: neurons handled at once."""
         return self.cores * self.lanes
+
+    @property
+    def cuba(self) -> bool:
+        """Whether neurons have a synaptic current."""
+        return self.neuron == "cuba"
 
     @property
     def weight(self) -> QFormat:

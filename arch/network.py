@@ -26,6 +26,9 @@ class Layer(BaseModel):
     decay: int = Field(default=128, ge=0, le=4096, description="leak of the membrane; 2**decay_bits is no leak")
     threshold: int = Field(default=128, ge=1, le=32767)
     reset: Literal["soft", "hard", "none"] = "soft"
+    current_decay: int = Field(default=0, ge=0, le=4096, description="leak of the synaptic current; 0: none is kept")
+    clamp: bool = Field(default=False, description="membranes below 0 become 0, and their psi with them")
+    learns: bool = Field(default=True, description="whether its weights move")
     surrogate_shift: int = Field(default=4, ge=0, le=15, description="index = abs(u - threshold) >> surrogate_shift")
     trace_decay: int = Field(default=128, ge=0, le=4096, description="decay of the pre trace; 0 makes it the event")
     trace_shift: int = Field(default=7, ge=0, le=7, description="an event of value x adds x << trace_shift")

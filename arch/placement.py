@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .array import ArrayConfig
 from .errors import DoesNotFitError
-from .network import Network
+from .network import Layer, Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ def measure(network: Network, array: ArrayConfig) -> Placement:
 
 
 def fitted(network: Network, array: ArrayConfig) -> ArrayConfig:
-    """`array` with every capacity raised, where needed, to what `network` needs."""
+    """`array` with every capacity raised, and every optional unit added, that `network` needs."""
     need = measure(network, array)
     return array.model_copy(
         update={
@@ -103,8 +103,13 @@ def fitted(network: Network, array: ArrayConfig) -> ArrayConfig:
             "events": max(array.events, need.events),
             "classes": max(array.classes, need.classes),
             "layers": max(array.layers, len(network.layers)),
+            "neuron": "cuba" if any(map(_needs_cuba, network.layers)) else array.neuron,
         }
     )
+
+
+def _needs_cuba(layer: Layer) -> bool:
+    return layer.current_decay != 0 or layer.clamp
 
 
 def _check_formats(network: Network, array: ArrayConfig) -> None:
@@ -113,6 +118,7 @@ def _check_formats(network: Network, array: ArrayConfig) -> None:
         limits = {
             "decay": (layer.decay, array.decay_one),
             "trace_decay": (layer.trace_decay, array.decay_one),
+            "current_decay": (layer.current_decay, array.decay_one),
             "threshold": (layer.threshold, array.membrane.max),
         }
         for name, (value, most) in limits.items():
@@ -120,6 +126,11 @@ def _check_formats(network: Network, array: ArrayConfig) -> None:
                 raise DoesNotFitError(
                     f"layer {index}: {name} {value} exceeds {most}", "lower it, or build the array with wider formats"
                 )
+        if not array.cuba and _needs_cuba(layer):
+            raise DoesNotFitError(
+                f"layer {index}: current_decay and clamp need neurons that the array was built without",
+                "build it with neuron = 'cuba'",
+            )
     if max(network.surrogate) > array.surrogate_max:
         raise DoesNotFitError(
             f"surrogate value {max(network.surrogate)} exceeds {array.surrogate_max}", "raise surrogate_bits"

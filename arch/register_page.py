@@ -15,7 +15,10 @@ _SPACES = {
         "((core ≪ ⌈log₂ weight_words⌉) + word) ≪ ⌈log₂ chunks⌉ + chunk",
         "weight words in chunks of 32 bits, lane 0 lowest; write chunks in order, the last one stores the word",
     ),
-    Space.MEMBRANES: ("(core ≪ ⌈log₂ (groups · lanes)⌉) + group · lanes + lane", "membranes v, sign-extended"),
+    Space.MEMBRANES: (
+        "(core ≪ ⌈log₂ (groups · lanes)⌉) + group · lanes + lane",
+        "membranes v, sign-extended; of current-based neurons v in bits 15..0 and the synaptic current from bit 16",
+    ),
     Space.TRACES: ("(word ≪ ⌈log₂ traces_per_word⌉) + place", "pre traces, one at a time"),
     Space.FACTORS: ("as membranes", "factors G of the last learning step, read only"),
 }

@@ -137,9 +137,12 @@ DESCRIPTOR: tuple[Field, ...] = (
     Field(name="surrogate_shift", word=5, lsb=20, width=4, doc="index of the surrogate table"),
     Field(name="reset", word=5, lsb=24, width=2, doc="0 soft, 1 hard, 2 none"),
     Field(name="spiking", word=5, lsb=26, width=1, doc="0 in the readout"),
+    Field(name="clamp", word=5, lsb=27, width=1, doc="membranes below 0 become 0"),
+    Field(name="learns", word=5, lsb=28, width=1, doc="weights move"),
     Field(name="rate_shift", word=6, lsb=0, width=5, doc="shift of the weight update"),
     Field(name="signal_shift", word=6, lsb=8, width=5, doc="shift of delta * psi of this layer's neurons"),
     Field(name="gather_base", word=6, lsb=16, width=16, doc="first entry of the list of neurons with psi != 0"),
+    Field(name="current_decay", word=7, lsb=0, width=13, doc="leak of the synaptic current"),
 )
 
 

@@ -13,6 +13,8 @@ from .errors import ConfigurationError, did_you_mean
 from .formats import RATE_SHIFT_MAX, UNIT
 from .network import SURROGATE_ENTRIES, Layer, Network
 
+Surrogate = Literal["sigmoid", "triangle", "fast-sigmoid"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
@@ -20,7 +22,8 @@ class Rule:
 
     `hidden_trace_decay` is a_p for the synapses of spiking layers, `readout_trace_decay` for those of the readout.
     `surrogate` samples psi(x) with x = (u - threshold) / threshold. Rates are powers of two: weights, in units where
-    the threshold is 1, move by `2**-rate` times G p.
+    the threshold is 1, move by `2**-rate` times G p. `strict` fires above the threshold, not at it. With `scaled` the
+    rate of a layer is further multiplied by classes / (neurons of the layer above), to the nearest power of two.
     """
 
     name: str
@@ -28,8 +31,17 @@ class Rule:
     decay: float
     hidden_trace_decay: float
     readout_trace_decay: float
-    surrogate: Literal["sigmoid", "triangle"]
+    surrogate: Surrogate
     error: Literal["softmax", "mse"]
+    neuron: Literal["lif", "cuba"] = "lif"
+    current_decay: float = 0.0
+    reset: Literal["soft", "hard"] = "soft"
+    strict: bool = False
+    clamp: bool = False
+    readout_learns: bool = True
+    scaled: bool = False
+    gate: Literal["all", "last", "after", "random"] = "all"
+    gate_steps: int = 0
 
 
 RULES: dict[str, Rule] = {
@@ -53,6 +65,34 @@ RULES: dict[str, Rule] = {
             surrogate="sigmoid",
             error="softmax",
         ),
+        Rule(
+            name="sltt-k",
+            source="as sltt, but at 2 steps of a sample only, drawn by lot",
+            decay=0.5,
+            hidden_trace_decay=0.0,
+            readout_trace_decay=0.0,
+            surrogate="sigmoid",
+            error="softmax",
+            gate="random",
+            gate_steps=2,
+        ),
+        Rule(
+            name="dalton",
+            source="Gaurav et al., IEEE TETC 13(3) 2025, as their code: back-propagation within the step, rates scaled "
+            "per layer; current-based neurons without leak, fixed random readout, no trace",
+            decay=1.0,
+            hidden_trace_decay=0.0,
+            readout_trace_decay=0.0,
+            surrogate="fast-sigmoid",
+            error="mse",
+            neuron="cuba",
+            current_decay=math.exp(-1.0),
+            reset="hard",
+            strict=True,
+            clamp=True,
+            readout_learns=False,
+            scaled=True,
+        ),
     )
 }
 
@@ -65,7 +105,11 @@ def rule_named(name: str) -> Rule:
 
 
 def surrogate_value(kind: str, x: float) -> float:
-    """psi(x) in real numbers, peak 1: `4 s(4x) (1 - s(4x))` with the logistic s, or `max(0, 1 - abs(x))`."""
+    """psi(x) in real numbers, peak 1: `4 s(4x) (1 - s(4x))` with the logistic s, `max(0, 1 - abs(x))`, or
+    `1 / (1 + 5 abs(x))**2`.
+    """
+    if kind == "fast-sigmoid":
+        return 1.0 / (1.0 + 5.0 * abs(x)) ** 2
     if kind == "triangle":
         return max(0.0, 1.0 - abs(x))
     s = 1.0 / (1.0 + math.exp(-4.0 * abs(x)))
@@ -105,6 +149,8 @@ def network_for(
     for index, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
         readout = index == last
         trace_decay = rule.readout_trace_decay if readout else rule.hidden_trace_decay
+        above = sizes[-1] if readout else sizes[index + 2]
+        slower = round(math.log2(above / sizes[-1])) if rule.scaled else 0
         bits = event_value_bits if index == 0 else 1
         layers.append(
             Layer(
@@ -112,12 +158,15 @@ def network_for(
                 outputs=outputs,
                 spiking=not readout,
                 decay=one if readout else round(rule.decay * one),
-                threshold=threshold,
-                reset="none" if readout else "soft",
+                threshold=min(threshold + rule.strict, array.membrane.max),
+                reset="none" if readout else rule.reset,
+                current_decay=0 if readout else round(rule.current_decay * one),
+                clamp=rule.clamp and not readout,
+                learns=rule.readout_learns or not readout,
                 surrogate_shift=surrogate_shift,
                 trace_decay=round(trace_decay * one),
                 trace_shift=max(0, UNIT.bit_length() - bits),
-                rate_shift=max(0, min(RATE_SHIFT_MAX, rate_shift)),
+                rate_shift=max(0, min(RATE_SHIFT_MAX, rate_shift + slower)),
                 signal_shift=max(0, array.synapse_bits + array.surrogate_bits - 4),
             )
         )
@@ -126,4 +175,6 @@ def network_for(
         surrogate=surrogate_table(rule.surrogate, peak=array.surrogate_max, threshold=threshold, shift=surrogate_shift),
         error=rule.error,
         error_shift=max(0, array.synapse_bits - 7),
+        gate=rule.gate,
+        gate_steps=rule.gate_steps,
     )

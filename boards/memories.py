@@ -36,7 +36,7 @@ def memories(array: ArrayConfig) -> dict[str, tuple[int, int, int]]:
     return {
         "weights": (array.cores, array.lanes * array.weight_bits, array.weight_words),
         "factors": (array.cores, factor, neurons),
-        "membranes": (array.cores, array.membrane_bits, neurons),
+        "membranes": (array.cores, array.membrane_bits * (1 + array.cuba), neurons),
         "surrogate": (array.cores, array.surrogate_bits, SURROGATE_ENTRIES),
         "event lists": (2, event, 4 << max(1, ceil_log2(array.events))),
         "gather list": (1, array.row_bits + array.surrogate_bits, array.groups * array.parallel),

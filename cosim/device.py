@@ -114,7 +114,9 @@ class RtlDevice:
         kept.spikes, kept.membranes, kept.traces = (answer.get(name, []) for name in ("spikes", "membranes", "traces"))
         return Outputs(readout=readout, predicted=readout.argmax(axis=1)), self.state, kept
 
-    def peek(self, what: Literal["membranes", "traces", "weights"], *, front: bool = False) -> list[IntArray]:
+    def peek(
+        self, what: Literal["membranes", "currents", "traces", "weights"], *, front: bool = False
+    ) -> list[IntArray]:
         """What a memory holds now, one array per layer; read by requests if `front`, else from the simulator."""
         values: list[IntArray] = self._session.call(f"read_{what}", front=front)
         return values

@@ -156,18 +156,30 @@ class ArrayDriver:
 
     async def read_membranes(self, *, front: bool = False) -> list[IntArray]:
         """Membranes after the reset, per layer; `front` as in `read_weights`."""
+        return (await self._read_membrane_words(front=front))[0]
+
+    async def read_currents(self, *, front: bool = False) -> list[IntArray]:
+        """Synaptic currents per layer, of an array whose neurons have them; `front` as in `read_weights`."""
+        return (await self._read_membrane_words(front=front))[1]
+
+    async def _read_membrane_words(self, *, front: bool) -> list[list[IntArray]]:
+        """v, and c where there is one, per layer."""
         image, bits = self._loaded(), self.array.membrane_bits
+        count = 1 + self.array.cuba
         if not front and await self._harness.dump("membranes"):
-            raw = self._dumped("membranes", image.placement.groups * self.array.lanes, bits)
-            padded = np.zeros((*raw.shape[:2], 2), np.uint8)
+            raw = self._dumped("membranes", image.placement.groups * self.array.lanes, bits * count)
+            padded = np.zeros((*raw.shape[:2], 4), np.uint8)
             padded[..., : raw.shape[2]] = raw
-            values = padded.view("<u2")[..., 0].astype(np.int64)
-            return image.unpack_states(values - (values >> (bits - 1) << bits))
-        return await self._read_states(Space.MEMBRANES)
+            words, apart = padded.view("<u4")[..., 0].astype(np.int64), bits
+        else:
+            words, apart = await self._read_words(Space.MEMBRANES), 16
+        values = [words >> (apart * part) & ((1 << bits) - 1) for part in range(count)]
+        return [image.unpack_states(value - (value >> (bits - 1) << bits)) for value in values]
 
     async def read_factors(self) -> list[IntArray]:
         """G of the last step, as products took it, per layer."""
-        return await self._read_states(Space.FACTORS)
+        words = await self._read_words(Space.FACTORS)
+        return self._loaded().unpack_states(words.astype(np.int32))
 
     async def read_traces(self, *, front: bool = False) -> list[IntArray]:
         """Pre traces per layer; `front` as in `read_weights`."""
@@ -268,11 +280,12 @@ class ArrayDriver:
             if status >> bit & 1:
                 raise DeviceError(f"array: {text} (status {status:#x})", "check the inputs against the network")
 
-    async def _read_states(self, space: Space) -> list[IntArray]:
+    async def _read_words(self, space: Space) -> IntArray:
+        """Words of every core's neurons, (cores, groups * lanes)."""
         image = self._loaded()
         count = image.placement.groups * self.array.lanes
         cores = [await self._read(space, image.state_offset(core), count) for core in range(self.array.cores)]
-        return image.unpack_states(np.stack(cores).view(np.int32))
+        return np.stack(cores).astype(np.int64)
 
     def _dumped(self, name: str, words: int, bits: int) -> npt.NDArray[np.uint8]:
         """What the simulator wrote of a memory of every core, (cores, words, bytes)."""

@@ -196,7 +196,9 @@ def _verify_configuration(pair: _Pair, configuration: Configuration) -> None:
 
 def _verify_front_door(pair: _Pair, number: int) -> None:
     """What requests answer is what the memories hold, which was compared before."""
-    names: tuple[Literal["membranes", "traces", "weights"], ...] = ("membranes", "traces", "weights")
+    names: list[Literal["membranes", "currents", "traces", "weights"]] = ["membranes", "traces", "weights"]
+    if pair.device.array.cuba:
+        names.append("currents")
     for name in names:
         held, answered = pair.device.peek(name), pair.device.peek(name, front=True)
         for layer, (expected, seen) in enumerate(zip(held, answered, strict=True)):

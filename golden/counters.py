@@ -34,13 +34,13 @@ def count(histories: Sequence[LayerHistory], array: ArrayConfig) -> dict[str, in
     counts["steps"] = counts["samples"] * steps
     psi_below: Tensor | None = None
     for index, layer in enumerate(histories):
-        groups = -(-layer.raw.shape[-1] // array.parallel)
+        groups = -(-layer.after.shape[-1] // array.parallel)
         events = int(popcount(layer.events).sum()) if index == 0 else int(layer.events.sum())
         counts["events"] += events
         counts["spikes"] += int(layer.spikes.sum())
         counts["scatter_words"] += groups * events
         counts["fire_groups"] += groups * counts["steps"]
-        counts["membrane_saturations"] += _clamped(layer.raw, array.membrane_bits)
+        counts["membrane_saturations"] += int(layer.saturated.sum())
         if layer.trace is not None:
             _count_learning(counts, layer, psi_below, array)
         psi_below = layer.psi
@@ -55,11 +55,12 @@ def _count_learning(counts: dict[str, int], layer: LayerHistory, psi_below: Tens
     assert layer.signal_raw is not None
     assert layer.updates is not None
     assert layer.gate is not None
-    rows = (layer.trace != 0).sum(-1) * layer.gate
+    learned = layer.gate * layer.learns
+    rows = (layer.trace != 0).sum(-1) * learned
     busy = _busy_groups(layer.factor, array.parallel)
     update_words = int((rows * busy.sum(-1)).sum())
     counts["update_rows"] += int(rows.sum())
-    counts["rows_skipped"] += int(((layer.trace == 0).sum(-1) * layer.gate).sum())
+    counts["rows_skipped"] += int(((layer.trace == 0).sum(-1) * learned).sum())
     counts["update_words"] += update_words
     counts["update_words_skipped"] += int(rows.sum()) * busy.shape[-1] - update_words
     counts["trace_saturations"] += int((layer.trace_raw > TRACE_MAX).sum())

@@ -93,7 +93,7 @@ class GoldenDevice:
                 steps = net.learn(
                     self._params, self._weights, events[0], int(known[start]), noise, self._gate(len(events[0]))
                 )
-                histories = net.history_of(events[0], list(steps))
+                histories = net.history_of(self._params, events[0], list(steps))
                 numbers = numbers[0]
             else:
                 histories = net.forward(self._params, self._weights, events)
@@ -114,7 +114,7 @@ class GoldenDevice:
         """
         for step in self._learn(events, label):
             readout, _ = step.outputs[-1]
-        return int(predicted(readout))
+        return int(predicted(readout.membrane))
 
     @torch.inference_mode()
     def weights_by_step(self, events: Tensor | IntArray, label: int) -> list[list[IntArray]]:

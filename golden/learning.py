@@ -23,6 +23,7 @@ class LearningParams(NamedTuple):
     are each neuron's share of the synapse noise.
     """
 
+    learns: bool
     trace_decay: int
     decay_bits: int
     trace_shift: int
@@ -55,6 +56,7 @@ def learning_params(network: Network, array: ArrayConfig, layer: int, torch_devi
     own = network.layers[layer]
     neurons = torch.arange(own.outputs, device=torch_device)
     return LearningParams(
+        learns=own.learns,
         trace_decay=own.trace_decay,
         decay_bits=array.decay_bits,
         trace_shift=own.trace_shift,

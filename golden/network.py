@@ -15,7 +15,7 @@ from ..arch.network import Network
 from ..arch.noise import ROUND_BITS, WORD_BITS, Domain
 from . import learning, neuron, readout
 from .learning import LearningParams, Rows, Update
-from .neuron import NeuronOutput, NeuronParams
+from .neuron import NeuronOutput, NeuronParams, NeuronState
 from .noise import LAYER_STRIDE, doubled, mix, round_noise, step_keys
 from .readout import ReadoutParams
 
@@ -57,13 +57,13 @@ class SampleNoise(NamedTuple):
 class LayerHistory(NamedTuple):
     """What one layer did, of shape (..., T, n). The last six are None when nothing was learned.
 
-    `events` x, `after` v, `raw` u unsaturated, `trace` p and `trace_raw` p unsaturated; `factor` G as the products took
-    it, `signal_raw` its magnitude before it was clamped or rounded; `updates` one entry per step; `gate`, (..., T), the
-    steps that learned.
+    `events` x, `after` v, `saturated` where u or c was clamped, `trace` p and `trace_raw` p unsaturated; `factor` G as
+    the products took it, `signal_raw` its magnitude before it was clamped or rounded; `updates` one entry per step;
+    `gate`, (..., T), the steps that learned, `learns` whether this layer's weights moved in them.
     """
 
     events: Tensor
-    raw: Tensor
+    saturated: Tensor
     after: Tensor
     spikes: Tensor
     psi: Tensor
@@ -73,6 +73,7 @@ class LayerHistory(NamedTuple):
     signal_raw: Tensor | None = None
     updates: list[Update] | None = None
     gate: Tensor | None = None
+    learns: bool = True
 
 
 def container(array: ArrayConfig, inputs: int, outputs: int) -> torch.dtype:
@@ -105,13 +106,13 @@ def forward(params: NetworkParams, weights: Sequence[Tensor], events: Tensor) ->
     for layer, coefficients in enumerate(params.neurons):
         active = _in_container(params, layer, weights[layer])
         currents = (events.to(active.dtype) @ active).long()
-        state = torch.zeros_like(currents[:, 0])
+        state = neuron.first_state(coefficients, currents[:, 0])
         steps = []
         for current in currents.unbind(1):
             state, out = neuron.step(coefficients, state, current)
-            steps.append((out.raw, state, out.spikes, out.psi))
-        raw, after, spikes, psi = (torch.stack(parts, 1) for parts in zip(*steps, strict=True))
-        history = LayerHistory(events, raw, after, spikes, psi)
+            steps.append((out.saturated, state.membrane, out.spikes, out.psi))
+        saturated, after, spikes, psi = (torch.stack(parts, 1) for parts in zip(*steps, strict=True))
+        history = LayerHistory(events, saturated, after, spikes, psi)
         histories.append(history)
         events = history.spikes
     return histories
@@ -123,7 +124,7 @@ class LearningStep(NamedTuple):
     `gate` says whether it learned; if not, every G is 0 and the updates are empty.
     """
 
-    outputs: list[tuple[Tensor, NeuronOutput]]
+    outputs: list[tuple[NeuronState, NeuronOutput]]
     traces: list[tuple[Tensor, Tensor]]
     factors: list[tuple[Tensor, Tensor]]
     updates: list[Update]
@@ -144,8 +145,12 @@ def learn(
     """
     layers = range(len(weights))
     last = len(weights) - 1
-    states = [torch.zeros(layer.shape[1], dtype=torch.int64, device=events.device) for layer in weights]
+    states = [
+        neuron.first_state(own, torch.zeros(layer.shape[1], dtype=torch.int64, device=events.device))
+        for own, layer in zip(params.neurons, weights, strict=True)
+    ]
     traces = [torch.zeros(layer.shape[0], dtype=torch.int64, device=events.device) for layer in weights]
+    nothing = Update(*torch.empty(2, 0, dtype=torch.int32, device=events.device))
     for time, x in enumerate(events.unbind(0)):
         inputs = [x]
         outputs = []
@@ -159,10 +164,10 @@ def learn(
         moved = [learning.trace_step(params.learning[layer], traces[layer], inputs[layer]) for layer in layers]
         traces = [trace for trace, _ in moved]
         if not gate[time]:
-            yield LearningStep(outputs, moved, *_nothing_learned(outputs), gate=False)
+            yield LearningStep(outputs, moved, _nothing_learned(outputs), [nothing] * len(weights), gate=False)
             continue
 
-        on = out.membrane if params.readout.on_membrane else current
+        on = out.membrane if params.readout.on_membrane else out.current
         e = readout.error(params.readout, on, label)
         magnitude = e.abs()
         factor = learning.rounded(params.learning[last], magnitude, noise.factor[last][time]) * e.sign()
@@ -177,22 +182,22 @@ def learn(
         updates = []
         for layer in layers:
             own = params.learning[layer]
+            if not own.learns:
+                updates.append(nothing)
+                continue
             words = noise.weight[layer][time]
             pre = learning.rounded(own, traces[layer], round_noise(words))
             updates.append(learning.update(own, weights[layer], Rows(traces[layer], pre, words), factors[layer][0]))
         yield LearningStep(outputs, moved, factors, updates, gate=True)
 
 
-def _nothing_learned(
-    outputs: Sequence[tuple[Tensor, NeuronOutput]],
-) -> tuple[list[tuple[Tensor, Tensor]], list[Update]]:
-    """Factors and updates of a step that does not learn."""
-    nothing = torch.empty(0, dtype=torch.int32, device=outputs[0][0].device)
-    still = [torch.zeros_like(state) for state, _ in outputs]
-    return [(zero, zero) for zero in still], [Update(nothing, nothing)] * len(still)
+def _nothing_learned(outputs: Sequence[tuple[NeuronState, NeuronOutput]]) -> list[tuple[Tensor, Tensor]]:
+    """Factors of a step that does not learn."""
+    still = [torch.zeros_like(state.membrane) for state, _ in outputs]
+    return [(zero, zero) for zero in still]
 
 
-def history_of(events: Tensor, steps: Sequence[LearningStep]) -> list[LayerHistory]:
+def history_of(params: NetworkParams, events: Tensor, steps: Sequence[LearningStep]) -> list[LayerHistory]:
     """All steps of a sample stacked: one `LayerHistory` of shape (T, n) per layer."""
     histories = []
     for layer in range(len(steps[0].updates)):
@@ -200,8 +205,8 @@ def history_of(events: Tensor, steps: Sequence[LearningStep]) -> list[LayerHisto
         spikes = torch.stack([out.spikes for _, out in outputs])
         history = LayerHistory(
             events=events,
-            raw=torch.stack([out.raw for _, out in outputs]),
-            after=torch.stack([after for after, _ in outputs]),
+            saturated=torch.stack([out.saturated for _, out in outputs]),
+            after=torch.stack([state.membrane for state, _ in outputs]),
             spikes=spikes,
             psi=torch.stack([out.psi for _, out in outputs]),
             trace=torch.stack([step.traces[layer][0] for step in steps]),
@@ -210,6 +215,7 @@ def history_of(events: Tensor, steps: Sequence[LearningStep]) -> list[LayerHisto
             signal_raw=torch.stack([step.factors[layer][1] for step in steps]),
             updates=[step.updates[layer] for step in steps],
             gate=torch.tensor([step.gate for step in steps], device=events.device),
+            learns=params.learning[layer].learns,
         )
         histories.append(history)
         events = spikes

@@ -292,6 +292,8 @@ class Array(wiring.Component):
                 unit.state.eq(fire.state),
                 unit.first.eq(self.lists.first),
                 unit.decay.eq(seq.field("decay")),
+                unit.current_decay.eq(seq.field("current_decay") if self.config.cuba else 0),
+                unit.clamp.eq(seq.field("clamp") if self.config.cuba else 0),
                 unit.threshold.eq(seq.field("threshold")),
                 unit.hard.eq(seq.field("reset") == RESET_CODES["hard"]),
                 unit.soft.eq(seq.field("reset") == RESET_CODES["soft"]),
@@ -404,7 +406,7 @@ class Array(wiring.Component):
         ]
         per_core = {
             Space.WEIGHTS: [core.host_word for core in self.cores],
-            Space.MEMBRANES: [core.neuron.membrane for core in self.cores],
+            Space.MEMBRANES: [core.neuron.host_word for core in self.cores],
             Space.FACTORS: [core.factor_host for core in self.cores],
         }
         answer = Signal(signed(DATA_BITS))

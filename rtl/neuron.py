@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -31,13 +31,15 @@ class Neuron(wiring.Component):
         clock 7   psi is read
         clock 8   spike, psi, v, y at the outputs
 
+    With `neuron = "cuba"` the current goes through a leak of its own first, `c = saturate(((current_decay * c) >>
+    decay_bits) + I)`, which takes one clock more: `lag`. A membrane word then holds v in its lower half and c above.
     Everything stands still while `enable` is low.
     """
 
-    latency = 8
-
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
+        self.lag = int(config.cuba)
+        self.latency = 8 + self.lag
         lanes = config.lanes
         super().__init__(
             {
@@ -48,6 +50,8 @@ class Neuron(wiring.Component):
                 "state": In(config.state_bits),
                 "first": In(1),
                 "decay": In(config.decay_bits + 1),
+                "current_decay": In(config.decay_bits + 1),
+                "clamp": In(1),
                 "threshold": In(THRESHOLD_BITS),
                 "hard": In(1),
                 "soft": In(1),
@@ -62,8 +66,8 @@ class Neuron(wiring.Component):
                 "host_state": In(config.state_bits),
                 "host_read": In(1),
                 "host_write": In(1),
-                "host_data": In(signed(config.membrane_bits)),
-                "membrane": Out(signed(config.membrane_bits)),
+                "host_data": In(32),
+                "host_word": Out(signed(32)),
                 "done": Out(1),
                 "valid": Out(1),
                 "spike": Out(1),
@@ -78,20 +82,16 @@ class Neuron(wiring.Component):
         """Memories, then the seven stages."""
         m = Module()
         config = self.config
-        m.submodules.membranes = membranes = Bram(width=config.membrane_bits, depth=config.groups * config.lanes)
+        lag, bits = self.lag, config.membrane_bits
+        m.submodules.membranes = membranes = Bram(width=bits * (1 + lag), depth=config.groups * config.lanes)
         m.submodules.table = table = Bram(width=config.surrogate_bits, depth=SURROGATE_ENTRIES)
+        v_read = membranes.read_data[:bits].as_signed()
 
-        v = Signal(signed(config.membrane_bits))
-        halfway = (config.decay_bits + 1) // 2
-        product_bits = config.membrane_bits + config.decay_bits + 2
-        v_3 = Signal(signed(config.membrane_bits))
-        low = Signal(signed(product_bits))
-        leaked = Signal(signed(product_bits))
-        u = Signal(signed(config.membrane_bits))
+        u = Signal(signed(bits))
         u_over = Signal()
-        distance = Signal(config.membrane_bits + 1)
+        distance = Signal(bits + 1)
         spike = Signal()
-        after = Signal(signed(config.membrane_bits))
+        after = Signal(signed(bits))
         index = Signal(range(SURROGATE_ENTRIES))
         near = Signal()
 
@@ -99,49 +99,71 @@ class Neuron(wiring.Component):
         fires = wire(m, ~difference[-1] & self.spiking, "fires")
         far = wire(m, distance >> self.surrogate_shift, "far")
         current = Signal(signed(config.current.bits))
-        clamped, over = saturate(m, (leaked >> config.decay_bits) + current, config.membrane)
+        leaked_v = Signal(signed(bits + 2))
+        v: Value = wire(m, Mux(self.first, 0, v_read), "v_read")
+        integrated = current
+        c_over = Signal()
+        if config.cuba:
+            c_read = membranes.read_data[bits:].as_signed()
+            leaked_c = Signal(signed(bits + 2))
+            integrated = c = Signal(signed(bits))
+            clamped_c, over_c = saturate(m, leaked_c + current, config.membrane)
+        clamped, over = saturate(m, leaked_v + integrated, config.membrane)
+        floored = wire(m, clamped[-1] & self.clamp if config.cuba else Const(0, 1), "floored")
 
         # All stages move together.
         with m.If(self.enable):
             valid = delayed(m, self.slot_valid, self.latency, "valid")
             live = delayed(m, self.slot_valid & self.live, self.latency, "live")
-            state = delayed(m, self.state, 6, "state")
+            state = delayed(m, self.state, 6 + lag, "state")
             currents = delayed(m, Array(self.currents)[self.slot], 5, "current")
+            held: Value = currents[5]
+            if config.cuba:
+                self._leak(m, Mux(self.first, 0, c_read), self.current_decay, leaked_c)
+                m.d.sync += [c.eq(clamped_c), c_over.eq(over_c)]
+                held = delayed(m, c, 1, "c")[1]
+                v = delayed(m, v, 1, "v_read")[1]
+            self._leak(m, v, self.decay, leaked_v)
+            floors = delayed(m, floored, 2, "floored")
             m.d.sync += [
-                v.eq(Mux(self.first, 0, self.membrane)),
-                v_3.eq(v),
-                low.eq(partial_products(v, self.decay, 0, halfway)),
-                leaked.eq(low + partial_products(v_3, self.decay, halfway, config.decay_bits + 1)),
-                u.eq(clamped),
-                u_over.eq(over),
-                spike.eq(fires & live[5]),
+                u.eq(Mux(floored, 0, clamped)),
+                u_over.eq(over | c_over),
+                spike.eq(fires & live[5 + lag]),
                 after.eq(Mux(fires & self.hard, 0, Mux(fires & self.soft, difference, u))),
                 distance.eq(magnitude(difference)),
                 index.eq(far),
-                near.eq((far < SURROGATE_ENTRIES) & self.spiking & live[6]),
+                near.eq((far < SURROGATE_ENTRIES) & self.spiking & live[6 + lag] & ~floors[2]),
             ]
             spikes = delayed(m, spike, 2, "spike")
             afters = delayed(m, after, 2, "after")
             nears = delayed(m, near, 1, "near")
-            overs = delayed(m, u_over & live[5], 3, "over")
-            y = delayed(m, Mux(self.from_membrane, u, currents[5]), 3, "y")
+            overs = delayed(m, u_over & live[5 + lag], 3, "over")
+            y = delayed(m, Mux(self.from_membrane, u, held), 3, "y")
+            written: Value = after
+            if config.cuba:
+                written = Cat(after, delayed(m, held, 1, "c_after")[1])
 
+        host_write = Cat(self.host_data[:bits], self.host_data[16 : 16 + bits]) if config.cuba else self.host_data
+        # Alone v has all bits of the host's word, beside c 16.
+        host_read: Value = v_read
+        if config.cuba:
+            host_read = Cat(v_read, Const(0, 16 - bits), c_read)
         m.d.comb += current.eq(currents[4])
         m.d.comb += [
             membranes.read_enable.eq((self.enable & self.slot_valid) | self.host_read),
             membranes.read_address.eq(Mux(self.host_read, self.host_state, self.state)),
-            self.membrane.eq(membranes.read_data.as_signed()),
-            membranes.write_enable.eq((self.enable & valid[6]) | self.host_write),
-            membranes.write_address.eq(Mux(self.host_write, self.host_state, state[6])),
-            membranes.write_data.eq(Mux(self.host_write, self.host_data, after)),
+            self.host_word.eq(host_read),
+            membranes.write_enable.eq((self.enable & valid[6 + lag]) | self.host_write),
+            membranes.write_address.eq(Mux(self.host_write, self.host_state, state[6 + lag])),
+            membranes.write_data.eq(Mux(self.host_write, host_write, written)),
             table.read_enable.eq(self.enable | self.host_read),
             table.read_address.eq(Mux(self.host_read, self.table_address, index)),
             self.table_out.eq(table.read_data),
             table.write_enable.eq(self.table_write),
             table.write_address.eq(self.table_address),
             table.write_data.eq(self.table_data),
-            self.done.eq(valid[8]),
-            self.valid.eq(live[8]),
+            self.done.eq(valid[self.latency]),
+            self.valid.eq(live[self.latency]),
             self.spike.eq(spikes[2]),
             self.psi.eq(Mux(nears[1], table.read_data, 0)),
             self.v.eq(afters[2]),
@@ -149,3 +171,16 @@ class Neuron(wiring.Component):
             self.over.eq(overs[3]),
         ]
         return m
+
+    def _leak(self, m: Module, value: Value, decay: Value, leaked: Signal) -> None:
+        """`leaked` is `(decay * value) >> decay_bits` three clocks later: the product takes two of them."""
+        bits = self.config.decay_bits
+        halfway = (bits + 1) // 2
+        shape = signed(self.config.membrane_bits + bits + 2)
+        low, product = Signal(shape, name=f"{leaked.name}_low"), Signal(shape, name=f"{leaked.name}_product")
+        values = delayed(m, value, 2, f"{leaked.name}_value")
+        m.d.sync += [
+            low.eq(partial_products(values[1], decay, 0, halfway)),
+            product.eq(low + partial_products(values[2], decay, halfway, bits + 1)),
+        ]
+        m.d.comb += leaked.eq(product >> bits)

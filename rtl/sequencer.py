@@ -17,7 +17,6 @@ from .noise import Mix
 from .rows import Verb
 
 FIELDS = {field.name: field for field in DESCRIPTOR}
-USED_WORDS = 1 + max(field.word for field in DESCRIPTOR)
 
 
 class Phase(IntEnum):
@@ -40,7 +39,8 @@ class Sequencer(wiring.Component):
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
-        self.words = [Signal(32, name=f"descriptor_{word}") for word in range(USED_WORDS)]
+        used = 1 + max(field.word for field in DESCRIPTOR if config.cuba or field.name != "current_decay")
+        self.words = [Signal(32, name=f"descriptor_{word}") for word in range(used)]
         count = config.count_bits
         super().__init__(
             {
@@ -119,7 +119,8 @@ class Sequencer(wiring.Component):
         m.submodules.gather_counts = gather_counts = Bram(width=config.count_bits, depth=8)
 
         target = Signal(3)
-        word = Signal(range(USED_WORDS + 2))
+        used_words = len(self.words)
+        word = Signal(range(used_words + 2))
         wait = Signal(range(Mix.latency + 2))
         base = Signal(32)
         domain = Signal(range(len(Domain)))
@@ -210,10 +211,10 @@ class Sequencer(wiring.Component):
                     load()
             with m.State("LOAD"):
                 m.d.sync += word.eq(word + 1)
-                for number in range(USED_WORDS):
+                for number in range(used_words):
                     with m.If(word == number + 1):
                         m.d.sync += self.words[number].eq(descriptors.read_data)
-                with m.If(word == USED_WORDS):
+                with m.If(word == used_words):
                     m.next = "LOADED"
             with m.State("LOADED"):
                 with m.If(loading_below):
@@ -234,6 +235,8 @@ class Sequencer(wiring.Component):
                             m.next = "SWEEP"
                 with m.Elif(phase == Phase.GATHER):
                     key(Domain.SIGNAL)
+                with m.Elif(~self.field("learns")):
+                    m.next = "UPDATED"
                 with m.Elif(sweep_layer > self.layer):
                     key(Domain.WEIGHT)
             with m.State("KEY"):

@@ -312,6 +312,7 @@ def test_every_rule_makes_a_network_that_any_array_can_hold(name: str) -> None:
             network = network_for(rule, (20, 30, 10), array, event_value_bits=event_value_bits)
             place(network, fitted(network, array))
             hidden, readout = network.layers
+            assert fitted(network, array).neuron == rule.neuron
             assert (hidden.spiking, readout.spiking, readout.reset) == (True, False, "none")
             assert readout.decay == array.decay_one
             assert hidden.decay == round(rule.decay * array.decay_one)
@@ -362,3 +363,20 @@ def test_every_error_has_an_exit_code_of_its_own() -> None:
     codes = {kind.__name__: kind("x", "y").exit_code for kind in kinds}
     assert sorted(codes.values()) == list(range(1, 7))
     assert str(errors.DeviceError("message", "hint")) == "message"
+
+
+def test_an_array_without_a_unit_that_the_rule_needs_says_which() -> None:
+    array = ArrayConfig()
+    network = network_for(rule_named("dalton"), (20, 30, 10), array)
+    with pytest.raises(DoesNotFitError, match="layer 0: current_decay and clamp need neurons") as caught:
+        place(network, array)
+    assert caught.value.hint == "build it with neuron = 'cuba'"
+
+
+def test_dalton_slows_wide_layers_by_a_power_of_two() -> None:
+    network = network_for(rule_named("dalton"), (20, 30, 80, 40, 10), ArrayConfig())
+    first, second, third, readout = network.layers
+    assert [layer.rate_shift - third.rate_shift for layer in (first, second, third)] == [3, 2, 0]
+    assert [layer.learns for layer in network.layers] == [True, True, True, False]
+    assert (readout.reset, readout.clamp, readout.current_decay) == ("none", False, 0)
+    assert (first.reset, first.clamp, first.threshold) == ("hard", True, 129)

@@ -17,7 +17,7 @@ def layer(events: list[int], psi: list[int], trace: list[int], factor: list[int]
     moved = torch.zeros(sum(map(bool, trace)), sum(map(bool, factor)), dtype=torch.int64)
     return LayerHistory(
         events=torch.tensor([events]),
-        raw=zero,
+        saturated=zero,
         after=zero,
         spikes=torch.tensor([[0] * len(factor)]),
         psi=torch.tensor([psi]),

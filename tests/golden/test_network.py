@@ -15,6 +15,7 @@ from trifactor.arch import noise
 from trifactor.arch.array import ArrayConfig
 from trifactor.arch.device import DeviceState
 from trifactor.arch.formats import RATE_SHIFT_MAX, SIGNAL_SHIFT_MAX
+from trifactor.arch.gate import open_steps
 from trifactor.arch.network import Layer, Network
 from trifactor.arch.noise import Domain
 from trifactor.arch.placement import fitted
@@ -60,18 +61,20 @@ class Reference:
     def run(self, events: list[list[int]], label: int | None) -> dict[str, Any]:
         layers = self.network.layers
         self.v = [[0] * layer.outputs for layer in layers]
+        self.c = [[0] * layer.outputs for layer in layers]
         self.p = [[0] * layer.inputs for layer in layers]
         self.counters["samples"] += 1
         trajectory: dict[str, Any] = {"spikes": [], "membranes": [], "traces": [], "signatures": []}
+        gate = open_steps(self.network, len(events), seed=self.seed, sample=self.sample)
         for time, x in enumerate(events):
-            self.step(time, x, label, trajectory)
+            self.step(time, x, label, trajectory, learns=gate[time])
             trajectory["membranes"].append([list(v) for v in self.v])
             trajectory["traces"].append([list(p) for p in self.p])
             trajectory["signatures"].append(list(self.signatures))
         self.sample += 1
         return trajectory
 
-    def step(self, time: int, x: list[int], label: int | None, trajectory: dict[str, Any]) -> None:
+    def step(self, time: int, x: list[int], label: int | None, trajectory: dict[str, Any], *, learns: bool) -> None:
         array, network, count = self.array, self.network, self.counters
         P = array.cores * array.lanes
         layers = network.layers
@@ -90,9 +93,15 @@ class Reference:
             s, ps, current, membrane = [], [], [], []
             for i in range(layer.outputs):
                 total = sum(self.active(index, j, i) * x[j] for j in range(layer.inputs))
-                raw = ((layer.decay * self.v[index][i]) >> array.decay_bits) + total
-                u = clamp(raw, -(1 << (array.membrane_bits - 1)), (1 << (array.membrane_bits - 1)) - 1)
-                count["membrane_saturations"] += u != raw
+                low, high = -(1 << (array.membrane_bits - 1)), (1 << (array.membrane_bits - 1)) - 1
+                raw_c = ((layer.current_decay * self.c[index][i]) >> array.decay_bits) + total
+                c = clamp(raw_c, low, high) if array.neuron == "cuba" else total
+                self.c[index][i] = c
+                raw = ((layer.decay * self.v[index][i]) >> array.decay_bits) + c
+                u = clamp(raw, low, high)
+                count["membrane_saturations"] += u != raw or (array.neuron == "cuba" and c != raw_c)
+                below = layer.clamp and u < 0
+                u = 0 if below else u
                 fired = int(index < last and u >= layer.threshold)
                 v = u
                 if fired and layer.reset == "soft":
@@ -100,11 +109,11 @@ class Reference:
                 if fired and layer.reset == "hard":
                     v = 0
                 entry = abs(u - layer.threshold) >> layer.surrogate_shift
-                value = network.surrogate[entry] if entry < 16 and index < last else 0
+                value = network.surrogate[entry] if entry < 16 and index < last and not below else 0
                 self.v[index][i] = v
                 s.append(fired)
                 ps.append(value)
-                current.append(total)
+                current.append(c)
                 membrane.append(u)
                 self.sign_write(1, noise.mix(key ^ i) ^ (v & 0xFFFF) ^ (fired << 16) ^ (value << 17))
             count["spikes"] += sum(s)
@@ -124,6 +133,8 @@ class Reference:
                 count["trace_saturations"] += raw > 255
                 if self.p[index][j]:
                     self.sign_write(2, noise.mix(key ^ j) ^ self.p[index][j])
+        if not learns:
+            return
         e = self.error(current if network.error_on == "current" else membrane, label)
         key = noise.domain_key(step_key, last, Domain.ERROR)
         shift = array.products == "shift"
@@ -147,7 +158,8 @@ class Reference:
                 count["gather_rows"] += 1
                 count["gather_words"] += len(busy)
         for index, layer in enumerate(layers):
-            self.update(index, layer, G[index], step_key)
+            if layer.learns:
+                self.update(index, layer, G[index], step_key)
 
     def update(self, index: int, layer: Layer, G: list[int], step_key: int) -> None:
         array, count = self.array, self.counters
@@ -208,6 +220,7 @@ def random_case(seed: int, **fixed: Any) -> tuple[ArrayConfig, Network, DeviceSt
             "surrogate_bits": rng.randint(1, 8),
             "event_bits": rng.choice([1, 1, 2, 4, 8]),
             "products": rng.choice(["shift", "exact"]),
+            "neuron": rng.choice(["lif", "cuba"]),
             "signatures": True,
         }
         | fixed
@@ -224,6 +237,9 @@ def random_case(seed: int, **fixed: Any) -> tuple[ArrayConfig, Network, DeviceSt
             threshold=rng.randint(1, min(array.membrane.max, 2 << array.synapse_bits)),
             reset=rng.choice(["soft", "hard", "none"]),
             surrogate_shift=rng.randint(0, max(1, array.synapse_bits - 2)),
+            current_decay=rng.choice([0, rng.randint(0, one)]) if array.cuba else 0,
+            clamp=array.cuba and rng.random() < 0.5,
+            learns=rng.random() < 0.8,
             trace_decay=rng.choice([0, one, rng.randint(0, one)]),
             trace_shift=rng.randint(0, 7),
             rate_shift=rng.choice([0, RATE_SHIFT_MAX, rng.randint(4, 12)]),
@@ -237,6 +253,8 @@ def random_case(seed: int, **fixed: Any) -> tuple[ArrayConfig, Network, DeviceSt
         error=rng.choice(["softmax", "mse"]),
         error_on=rng.choice(["current", "membrane"]),
         error_shift=rng.randint(0, 6),
+        gate=rng.choice(["all", "all", "all", "last", "after", "random"]),
+        gate_steps=rng.randint(0, 3),
     )
     array = fitted(network, array)
     draw = np.random.default_rng(seed)
@@ -289,7 +307,7 @@ def test_reference_cases_reach_every_counter() -> None:
 
 
 def test_lanes_and_cores_do_not_matter() -> None:
-    moved = [_updates_whatever_the_lanes(seed) for seed in range(100, 112)]
+    moved = [_updates_whatever_the_lanes(seed) for seed in range(100, 124)]
     assert sum(updates > 100 for updates in moved) >= 6, moved
 
 

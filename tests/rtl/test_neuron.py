@@ -12,7 +12,7 @@ import torch
 
 from trifactor.arch.array import ArrayConfig
 from trifactor.arch.network import SURROGATE_ENTRIES
-from trifactor.golden.neuron import NeuronParams, step
+from trifactor.golden.neuron import NeuronParams, first_state, step
 from trifactor.rtl.neuron import Neuron
 
 Simulate = Callable[..., None]
@@ -23,6 +23,8 @@ STEPS = 6
 def random_params(rng: random.Random, config: ArrayConfig, reset: str, spiking: bool) -> NeuronParams:
     return NeuronParams(
         decay=rng.choice((0, config.decay_one, rng.randint(1, config.decay_one))),
+        current_decay=rng.randint(0, config.decay_one) if config.cuba else None,
+        clamp=config.cuba and bool(rng.getrandbits(1)),
         decay_bits=config.decay_bits,
         membrane_bits=config.membrane_bits,
         threshold=rng.choice((1, config.membrane.max, rng.randint(1, config.membrane.max // 2))),
@@ -36,6 +38,8 @@ def random_params(rng: random.Random, config: ArrayConfig, reset: str, spiking: 
 async def configure(ctx: Any, dut: Neuron, params: NeuronParams, on_membrane: bool) -> None:
     values = {
         "decay": params.decay,
+        "current_decay": params.current_decay or 0,
+        "clamp": params.clamp,
         "threshold": params.threshold,
         "hard": params.reset == "hard",
         "soft": params.reset == "soft",
@@ -84,6 +88,7 @@ async def walk(ctx: Any, dut: Neuron, rng: random.Random, stall: float, slots: l
 @pytest.mark.parametrize("stall", [0.0, 0.5])
 @pytest.mark.parametrize("spiking", [True, False])
 @pytest.mark.parametrize("reset", ["soft", "hard", "none"])
+@pytest.mark.parametrize("kind", ["lif", "cuba"])
 @pytest.mark.parametrize(
     ("lanes", "membrane_bits", "decay_bits", "surrogate_bits"), [(4, 16, 8, 4), (1, 8, 4, 1), (2, 11, 12, 8)]
 )
@@ -93,6 +98,7 @@ def test_steps_agree_with_the_golden_neuron(
     membrane_bits: int,
     decay_bits: int,
     surrogate_bits: int,
+    kind: Literal["lif", "cuba"],
     reset: str,
     spiking: bool,
     stall: float,
@@ -105,6 +111,7 @@ def test_steps_agree_with_the_golden_neuron(
         membrane_bits=membrane_bits,
         decay_bits=decay_bits,
         surrogate_bits=surrogate_bits,
+        neuron=kind,
     )
     dut = Neuron(config)
     neurons = GROUPS * lanes
@@ -117,7 +124,7 @@ def test_steps_agree_with_the_golden_neuron(
             params = random_params(rng, config, reset, spiking)
             on_membrane = bool(rng.getrandbits(1))
             await configure(ctx, dut, params, on_membrane)
-            v = torch.zeros(neurons, dtype=torch.int64)
+            state = first_state(params, torch.zeros(neurons, dtype=torch.int64))
             for number in range(STEPS):
                 ctx.set(dut.first, int(number == 0))
                 reach = rng.choice((config.current.max, 2 * params.threshold, config.membrane.max // 2))
@@ -133,9 +140,8 @@ def test_steps_agree_with_the_golden_neuron(
                     for index in range(neurons)
                 ]
                 outputs = await walk(ctx, dut, rng, stall, slots)
-                v, golden = step(params, v, current)
-                y = golden.membrane if on_membrane else current
-                over = golden.raw != golden.membrane
+                state, golden = step(params, state, current)
+                y = golden.membrane if on_membrane else golden.current
                 for index, got in enumerate(outputs):
                     live = slots[index]["live"]
                     assert got["valid"] == live
@@ -144,9 +150,9 @@ def test_steps_agree_with_the_golden_neuron(
                             "valid": 1,
                             "spike": int(golden.spikes[index]),
                             "psi": int(golden.psi[index]),
-                            "v": int(v[index]),
+                            "v": int(state.membrane[index]),
                             "y": int(y[index]),
-                            "over": int(over[index]),
+                            "over": int(golden.saturated[index]),
                         }, (params, number, index)
                         for name in seen:
                             seen[name] += got[name] != 0
@@ -159,8 +165,9 @@ def test_steps_agree_with_the_golden_neuron(
     assert seen["over"] > 0
 
 
-def test_an_output_comes_latency_clocks_after_its_slot(simulate: Simulate) -> None:
-    dut = Neuron(ArrayConfig(lanes=4, groups=16))
+@pytest.mark.parametrize("kind", ["lif", "cuba"])
+def test_an_output_comes_latency_clocks_after_its_slot(simulate: Simulate, kind: Literal["lif", "cuba"]) -> None:
+    dut = Neuron(ArrayConfig(lanes=4, groups=16, neuron=kind))
 
     async def bench(ctx: Any) -> None:
         ctx.set(dut.enable, 1)
@@ -168,7 +175,7 @@ def test_an_output_comes_latency_clocks_after_its_slot(simulate: Simulate) -> No
         ctx.set(dut.slot_valid, 1)
         await ctx.tick()
         ctx.set(dut.slot_valid, 0)
-        for _ in range(Neuron.latency - 1):
+        for _ in range(dut.latency - 1):
             assert not ctx.get(dut.done)
             await ctx.tick()
         assert ctx.get(dut.done)
@@ -179,24 +186,27 @@ def test_an_output_comes_latency_clocks_after_its_slot(simulate: Simulate) -> No
     simulate(dut, bench)
 
 
-def test_the_host_reads_and_writes_membranes(simulate: Simulate) -> None:
+@pytest.mark.parametrize("kind", ["lif", "cuba"])
+def test_the_host_reads_and_writes_membranes(simulate: Simulate, kind: Literal["lif", "cuba"]) -> None:
     rng = random.Random(5)
-    config = ArrayConfig(lanes=4, groups=4)
+    config = ArrayConfig(lanes=4, groups=4, membrane_bits=12, neuron=kind)
     dut = Neuron(config)
     values = [config.membrane.min, config.membrane.max, -1, *(rng.randint(-999, 999) for _ in range(13))]
+    currents = rng.sample(values, 16)
 
     async def bench(ctx: Any) -> None:
         ctx.set(dut.host_write, 1)
-        for state, value in enumerate(values):
+        for state, (value, current) in enumerate(zip(values, currents, strict=True)):
             ctx.set(dut.host_state, state)
-            ctx.set(dut.host_data, value)
+            ctx.set(dut.host_data, value & 0xFFFF | (current & 0xFFFF) << 16)
             await ctx.tick()
         ctx.set(dut.host_write, 0)
         ctx.set(dut.host_read, 1)
-        for state, value in enumerate(values):
+        for state, (value, current) in enumerate(zip(values, currents, strict=True)):
             ctx.set(dut.host_state, state)
             await ctx.tick()
-            assert ctx.get(dut.membrane) == value
+            read = ctx.get(dut.host_word)
+            assert read == (value & 0xFFF | (current & 0xFFF) << 16 if config.cuba else value)
 
     simulate(dut, bench)
     assert len(values) == 16
