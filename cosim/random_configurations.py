@@ -13,7 +13,7 @@ from ..arch.device import DeviceState, IntArray
 from ..arch.formats import RATE_SHIFT_MAX, SIGNAL_SHIFT_MAX, UNIT
 from ..arch.network import SURROGATE_ENTRIES, Layer, Network
 from ..arch.placement import fitted
-from ..arch.rules import surrogate_table
+from ..arch.rules import Rule, network_for, surrogate_table
 
 NETWORKS_PER_ARRAY = 10
 """Configurations that share a built array: compiling one takes longer than running all of them."""
@@ -48,11 +48,18 @@ class Configuration:
     streamed: tuple[Call, ...]
 
 
-def configurations(seed: int, block: int) -> list[Configuration]:
-    """The `NETWORKS_PER_ARRAY` configurations of array number `block`; their numbers count through all blocks."""
+def configurations(seed: int, block: int, rule: Rule | None = None) -> list[Configuration]:
+    """The `NETWORKS_PER_ARRAY` configurations of array number `block`; their numbers count through all blocks.
+
+    The coefficients are those of `rule`, or random ones.
+    """
     rng = np.random.default_rng([seed, block])
     formats = _array(rng)
-    networks = [_network(np.random.default_rng([seed, block, index]), formats) for index in range(NETWORKS_PER_ARRAY)]
+    if rule is not None and rule.neuron == "cuba":
+        formats = formats.model_copy(update={"neuron": "cuba"})
+    networks = [
+        _network(np.random.default_rng([seed, block, index]), formats, rule) for index in range(NETWORKS_PER_ARRAY)
+    ]
     array = _with_capacities(rng, formats, networks)
     return [
         _configuration(
@@ -109,9 +116,12 @@ def _with_capacities(rng: np.random.Generator, array: ArrayConfig, networks: lis
     return ArrayConfig.model_validate({**array.model_dump(), **grown})
 
 
-def _network(rng: np.random.Generator, array: ArrayConfig) -> Network:
+def _network(rng: np.random.Generator, array: ArrayConfig, rule: Rule | None) -> Network:
     depth = int(rng.integers(1, LAYERS_MAX + 1))
     sizes = [int(size) for size in rng.integers(1, SIZE_MAX + 1, depth + 1)]
+    if rule is not None:
+        rate = int(rng.integers(-8, 5))
+        return network_for(rule, tuple(sizes), array, rate=rate, event_value_bits=array.event_bits)
     layers = tuple(_layer(rng, array, sizes[index], sizes[index + 1], index == depth - 1) for index in range(depth))
     peak = array.surrogate_max
     if rng.integers(2):

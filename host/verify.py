@@ -11,6 +11,7 @@ import numpy as np
 import typer
 
 from ..arch.errors import ConfigurationError, MismatchError
+from ..arch.rules import Rule, rule_named
 from .config import DATASETS, SIMULATORS, check_choice
 from .options import DataDir, Json, Seed, Verbose
 from .output import Output, Update, thousands
@@ -31,6 +32,9 @@ def verify(
         int | None,
         typer.Option(min=1, help="Random arrays, networks and data.", show_default=f"{RANDOM} without --model"),
     ] = None,
+    rule: Annotated[
+        str | None, typer.Option(help="Random networks of this rule.", show_default="random coefficients")
+    ] = None,
     seed: Seed = None,
     model: Annotated[Path | None, typer.Option(help="Go on learning from this model, on a data set.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Data set.", show_default="the model's")] = None,
@@ -47,11 +51,14 @@ def verify(
         raise ConfigurationError("--dataset, --data-dir and --limit belong to --model", "add --model FILE")
     if waves is not None:
         waves.mkdir(parents=True, exist_ok=True)
+    if rule is not None and random is None and model is not None:
+        raise ConfigurationError("--rule belongs to --random", "a model has its own rule; or add --random N")
     results = []
     if model is not None:
         results.append(_samples(output, simulator, model, dataset, data_dir, limit or SAMPLES, waves))
     if random is not None or model is None:
-        results.append(_random(output, simulator, random or RANDOM, 1 if seed is None else seed, waves))
+        own = None if rule is None else rule_named(rule)
+        results.append(_random(output, simulator, random or RANDOM, 1 if seed is None else seed, own, waves))
     _show(output, sim, results)
 
 
@@ -84,7 +91,9 @@ class _Stopped(Exception):
         self.result = result
 
 
-def _random(output: Output, sim: Simulator, count: int, seed: int, waves: Path | None) -> VerifyResult:
+def _random(
+    output: Output, sim: Simulator, count: int, seed: int, rule: Rule | None, waves: Path | None
+) -> VerifyResult:
     from ..cosim.verify import verify_random
 
     def progress(result: VerifyResult) -> None:
@@ -95,7 +104,7 @@ def _random(output: Output, sim: Simulator, count: int, seed: int, waves: Path |
     with output.progress(f"verify, {sim}", count) as update:
         update(0)
         try:
-            result = verify_random(sim, count, seed, progress)
+            result = verify_random(sim, count, seed, progress, rule=rule)
         except _Stopped as stopped:
             result = stopped.result
     found = result.first_mismatch
@@ -103,7 +112,7 @@ def _random(output: Output, sim: Simulator, count: int, seed: int, waves: Path |
         result.require_activity()
     elif waves is not None and found.configuration is not None:
         file = waves / f"seed-{seed}-configuration-{found.configuration}"
-        verify_random(sim, 1, seed, first=found.configuration, waves=file)
+        verify_random(sim, 1, seed, first=found.configuration, rule=rule, waves=file)
         output.note(f"waveform of the mismatch: {_written(file)}")
     return result
 

@@ -15,7 +15,7 @@ from trifactor.arch.network import Network
 from trifactor.arch.noise import MIX_STEPS
 from trifactor.arch.placement import fitted
 from trifactor.arch.readout import EXP2, LOG2
-from trifactor.arch.rules import network_for, rule_named
+from trifactor.arch.rules import RULES, network_for, rule_named
 from trifactor.cosim.device import RtlDevice
 from trifactor.cosim.random_configurations import NETWORKS_PER_ARRAY
 from trifactor.cosim.simulators import Simulator
@@ -48,6 +48,14 @@ def test_random_configurations_agree(sim: Simulator) -> None:
     assert result.counters["spikes"] > 100
     assert result.counters["weight_updates"] > 1000
     result.require_activity()
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_rule_agrees(name: str) -> None:
+    result = verify_random("icarus", 1, 8, rule=rule_named(name))
+    assert result.first_mismatch is None
+    assert result.counters["weight_updates"] > 100
+    assert result.counters["spikes"] > 30
 
 
 @pytest.mark.slow
