@@ -17,8 +17,9 @@ PHASES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 
 
 def phases(counters: Mapping[str, int]) -> dict[str, tuple[int, int]]:
-    """Phase -> (busy cycles, cycles)."""
-    return {name: (sum(counters[word] for word in words), counters[cycles]) for name, cycles, words in PHASES}
+    """Phase -> (busy cycles, cycles); `rest` is what lies between phases. The cycles of all add up to `cycles`."""
+    parts = {name: (sum(counters[word] for word in words), counters[cycles]) for name, cycles, words in PHASES}
+    return {**parts, "rest": (0, counters["cycles"] - sum(cycles for _, cycles in parts.values()))}
 
 
 def utilisation(counters: Mapping[str, int]) -> float:
