@@ -92,22 +92,23 @@ class _Packer:
 
     def trim_chains(self) -> None:
         """Open carries that nothing reads; first carries without a cell that brings them in."""
-        by_carry = {self.cells[name]["connections"]["CIN"][0]: name for name in self.carries}
+        followers = {self.cells[name]["connections"]["CIN"][0]: name for name in self.carries}
+        for name in self.carries:
+            wires = self.cells[name]["connections"]
+            if not self.users[wires["COUT"][0]]:
+                wires["COUT"] = ["x"]
         for start in self.carries:
             if self.cells[start]["connections"]["CIN"][0] not in ("0", "1"):
                 continue
             chain = [start]
-            while (follower := by_carry.get(self.cells[chain[-1]]["connections"]["COUT"][0])) is not None:
+            while (follower := followers.get(self.cells[chain[-1]]["connections"]["COUT"][0])) is not None:
                 chain.append(follower)
             self._trim(chain)
 
     def _trim(self, chain: list[str]) -> None:
-        ends = self.cells[chain[-1]]["connections"]
-        open_end = not self.users[ends["COUT"][0]]
         carry = int(self.cells[chain[0]]["connections"]["CIN"][0])
+        open_end = self.cells[chain[-1]]["connections"]["COUT"] == ["x"]
         halves = [self._half(name, number) for name in chain for number in range(2)]
-        if open_end:
-            ends["COUT"] = ["x"]
         if open_end and not self.users[halves[-1].total]:
             # The idle half moves to the front: where all inputs are 1 its table is 0; its lowest quarter is the carry.
             front = _Half(["1"] * 4, [carry] * 4 + [0] * 12, halves.pop().total)
