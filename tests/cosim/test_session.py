@@ -158,6 +158,7 @@ def test_requests_are_answered_by_every_space(sim: Simulator) -> None:
         assert session.call("read_register", name="sample") == 78
 
 
+@pytest.mark.slow
 def test_a_cached_build_outlives_the_environment_it_was_made_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,7 +37,7 @@ def samples(count: int) -> tuple[np.ndarray, np.ndarray]:
     return (rng.random((count, 5, SIZES[0])) < 0.4).astype(np.int64), rng.integers(0, SIZES[-1], count)
 
 
-@pytest.mark.parametrize("sim", ["icarus", "verilator"])
+@pytest.mark.parametrize("sim", [pytest.param("icarus", marks=pytest.mark.slow), "verilator"])
 def test_random_configurations_agree(sim: Simulator) -> None:
     seen: list[int] = []
     result = verify_random(sim, 2, 19, lambda result: seen.append(result.configurations), first=NETWORKS_PER_ARRAY - 1)
@@ -50,6 +50,7 @@ def test_random_configurations_agree(sim: Simulator) -> None:
     result.require_activity()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RULES)
 def test_every_rule_agrees(name: str) -> None:
     result = verify_random("icarus", 1, 8, rule=rule_named(name))
@@ -108,6 +109,7 @@ def test_a_small_fault_of_the_hardware_is_noticed(monkeypatch: pytest.MonkeyPatc
     assert result.first_mismatch.sample is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sim", ["icarus"])
 def test_weights_do_not_depend_on_lanes_or_cores(sim: Simulator) -> None:
     """The same network, samples and seed: the same weights, signatures and spikes from 1 to 64 lanes."""

@@ -59,7 +59,7 @@ def test_equality_is_reported_in_the_promised_keys(
     assert result["compared"] == 4000
     assert result["mismatched"] == 0
     assert result["first_mismatch"] is None
-    assert runs.calls == [{"sim": "icarus", "count": 4, "seed": 9}]
+    assert runs.calls == [{"sim": "icarus", "count": 4, "seed": 9, "rule": None}]
 
 
 def test_the_first_mismatch_ends_with_one_and_its_coordinates(
