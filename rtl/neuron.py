@@ -33,7 +33,7 @@ class Neuron(wiring.Component):
 
     With `neuron = "cuba"` the current goes through a leak of its own first, `c = saturate(((current_decay * c) >>
     decay_bits) + I)`, which takes one clock more: `lag`. A membrane word then holds v in its lower half and c above.
-    Everything stands still while `enable` is low.
+    Everything stands still while `enable` is low. `latency` is 8, or 9 with a synaptic current.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -79,7 +79,7 @@ class Neuron(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """Memories, then the seven stages."""
+        """Memories, then the stages."""
         m = Module()
         config = self.config
         lag, bits = self.lag, config.membrane_bits
