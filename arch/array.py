@@ -5,9 +5,23 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from .formats import QFormat
+
+Unit = Literal["cuba", "post-trace", "shadow", "recurrent", "bias", "thresholds", "feedback", "eligibility"]
+
+UNITS: dict[Unit, str] = {
+    "cuba": "a synaptic current with a leak of its own, and a clamp of the membrane at 0",
+    "post-trace": "a trace of psi per neuron, and a second update by events",
+    "shadow": "an active copy of the weights, renewed at the end of a sample",
+    "recurrent": "rows of a layer's own spikes of the step before",
+    "bias": "a row that always fires",
+    "thresholds": "a threshold per neuron",
+    "feedback": "learning signals through fixed matrices: local readouts, feedback of the error or of its sign",
+    "eligibility": "a trace per synapse, which the neuron's reset shortens",
+}
+"""What an array can be built with beyond the plain law. A unit that is left out costs nothing."""
 
 
 def ceil_log2(value: int) -> int:
@@ -33,18 +47,21 @@ class ArrayConfig(BaseModel):
     surrogate_bits: int = Field(default=4, ge=1, le=8, description="bits of psi")
     event_bits: int = Field(default=1, ge=1, le=8, description="bits of a graded input; 1: spikes only, no shifter")
     products: Literal["shift", "exact"] = "shift"
-    neuron: Literal["lif", "cuba"] = Field(
-        default="lif", description="cuba: a synaptic current with a leak of its own, and a clamp of the membrane at 0"
-    )
+    units: tuple[Unit, ...] = Field(default=(), description="optional units, of `UNITS`")
     signatures: bool = Field(default=False, description="write signatures, for verification")
 
     weight_words: int = Field(default=4096, ge=1, le=1 << 18, description="weight words per core, `lanes` weights each")
     groups: int = Field(default=64, ge=1, le=1 << 12, description="neuron groups over all layers")
     axons: int = Field(default=1024, ge=1, le=1 << 16, description="rows over all layers, for traces and lists")
     events: int = Field(default=1024, ge=1, le=1 << 16, description="entries of one event list")
-    layers: int = Field(default=8, ge=1, le=8, description="entries of the descriptor table")
+    layers: int = Field(default=8, ge=1, le=16, description="entries of the descriptor table")
     classes: int = Field(default=16, ge=2, le=64, description="most outputs of the readout")
     traces_per_word: Literal[1, 2, 4, 8] = 1
+
+    @field_validator("units")
+    @classmethod
+    def _in_order(cls, units: tuple[Unit, ...]) -> tuple[Unit, ...]:
+        return tuple(unit for unit in UNITS if unit in units)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -61,10 +78,19 @@ class ArrayConfig(BaseModel):
         """Lanes over all cores: neurons handled at once."""
         return self.cores * self.lanes
 
+    def has(self, unit: Unit) -> bool:
+        """Whether the array is built with `unit`."""
+        return unit in self.units
+
     @property
-    def cuba(self) -> bool:
-        """Whether neurons have a synaptic current."""
-        return self.neuron == "cuba"
+    def lane_bits(self) -> int:
+        """Bits of a weight word per lane: the stored weight, and above it the active copy of a `shadow` array."""
+        return self.weight_bits + (self.synapse_bits if self.has("shadow") else 0)
+
+    @property
+    def layer_bits(self) -> int:
+        """Bits of an index into the descriptor table."""
+        return max(3, ceil_log2(self.layers))
 
     @property
     def weight(self) -> QFormat:
@@ -134,4 +160,4 @@ class ArrayConfig(BaseModel):
     @property
     def weight_bytes(self) -> int:
         """Bytes of weight memory over all cores."""
-        return self.weight_words * self.parallel * self.weight_bits // 8
+        return self.weight_words * self.parallel * self.lane_bits // 8

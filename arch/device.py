@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 else:
     IntArray = Any
 
-RECORDABLE = ("spikes", "membranes", "traces", "signatures")
+RECORDABLE = ("spikes", "membranes", "traces", "post_traces", "signatures")
 
 
 @dataclass(kw_only=True)
 class DeviceState:
     """All that survives between calls: enough to go on to the same bits.
 
-    `weights[l]` has shape (inputs, outputs), stored weights. `sample` is the number that the next sample gets.
+    `weights` has one matrix of stored weights per block of the network (`Network.blocks`): (rows, outputs) for every
+    layer, then the fixed ones. `sample` is the number that the next sample gets.
     """
 
     weights: list[IntArray]
@@ -45,14 +46,15 @@ class Outputs:
 class Record:
     """What was asked for, and the counters of this call.
 
-    `spikes[l]` and `membranes[l]` are (B, T, outputs), `traces[l]` (B, T, inputs), `signatures` (B, T, 3): sums since
-    the device was made or loaded.
+    `spikes[l]`, `membranes[l]` and `post_traces[l]` are (B, T, outputs), `traces[l]` (B, T, rows), `signatures`
+    (B, T, 3): sums since the device was made or loaded.
     """
 
     counters: dict[str, int] = field(default_factory=dict)
     spikes: list[IntArray] = field(default_factory=list)
     membranes: list[IntArray] = field(default_factory=list)
     traces: list[IntArray] = field(default_factory=list)
+    post_traces: list[IntArray] = field(default_factory=list)
     signatures: IntArray | None = None
 
 

@@ -10,6 +10,10 @@ SHIFT_BITS = 3
 ITEM_BITS = 2 + ROW_BITS + SHIFT_BITS
 
 
+EVENT_NEURON_BITS = 16
+"""Bits of the neuron in an entry of the array's event stream; the layer is above."""
+
+
 class ItemKind(IntEnum):
     """What an input item says."""
 

@@ -5,15 +5,16 @@ All arithmetic is modulo 2**32.  `mix` has the six steps of Bob Jenkins' integer
 cost nothing in hardware, in the xors::
 
     step_key  = mix(mix(seed ^ sample) ^ step)
-    key       = mix(step_key ^ (8 * layer + domain))
+    key       = mix(step_key ^ (16 * layer + domain))
     word      = mix(key ^ row)                                 one per row (or per neuron)
     noise     = rotl(word ^ spread(neuron >> 5), neuron & 31)  one per synapse: wires and a few gates
 
 `spread` is linear over GF(2), so a lane's share of it is a constant and the group's share is common to a whole word.
 
 An update takes the upper `OWN_BITS` of a synapse's noise and, below them, `row_noise` of its row's word; the row's
-trace is rounded with `round_noise` of the same word. Whatever the neuron, these 30 bits are linearly independent over
-GF(2): a uniform word makes them uniform and independent of each other.
+trace is rounded with `round_noise` of the same word, a synapse's own trace with `eligibility_noise`. Whatever the
+neuron, the 23 bits and either 7 are linearly independent over GF(2): a uniform word makes them uniform and independent
+of each other.
 """
 
 from __future__ import annotations
@@ -52,6 +53,12 @@ class Domain(IntEnum):
     INIT = 5
     STATE = 6
     GATE = 7
+    EVENT = 8
+    FIXED = 9
+
+
+LAYER_STRIDE = 16
+"""A key's code is `LAYER_STRIDE * layer + domain`."""
 
 
 def mix(value: int) -> int:
@@ -79,7 +86,7 @@ def step_key(seed: int, sample: int, step: int) -> int:
 
 def domain_key(key: int, layer: int, domain: Domain) -> int:
     """Key of one purpose in one layer at the step of `key`."""
-    return mix(key ^ (8 * layer + int(domain)))
+    return mix(key ^ (LAYER_STRIDE * layer + int(domain)))
 
 
 def spread(block: int) -> int:
@@ -102,6 +109,9 @@ OWN_BITS = 7
 """Upper bits of an update's noise that differ from neuron to neuron."""
 
 ROW_NOISE_BITS = 16
+POST_ROTATION = 13
+"""H takes its neuron's word rotated left by this: wires, and other bits in front than G's."""
+
 ROUND_BITS = 7
 """Noise bits of one rounding to a power of two: the bits of a factor below its leading one."""
 
@@ -114,6 +124,11 @@ def row_noise(word: int) -> int:
 def round_noise(word: int) -> int:
     """The bits that round a row's trace."""
     return (word ^ word >> 8) & ((1 << ROUND_BITS) - 1)
+
+
+def eligibility_noise(word: int, neuron: int) -> int:
+    """The bits that round a synapse's own trace, from its row's word: those below `OWN_BITS`."""
+    return synapse_noise(word, neuron) >> (WORD_BITS - OWN_BITS - ROUND_BITS) & ((1 << ROUND_BITS) - 1)
 
 
 def update_noise(word: int, neuron: int) -> int:

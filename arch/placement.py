@@ -3,18 +3,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from .array import ArrayConfig
+from .array import UNITS, ArrayConfig, Unit
 from .errors import DoesNotFitError
 from .network import Layer, Network
 
 
 @dataclass(frozen=True, kw_only=True)
-class LayerPlacement:
-    """Bases of one layer, each in the unit of its memory.
+class BlockPlacement:
+    """Bases of one block of weights, and of its neurons, each in the unit of its memory.
 
-    The word of row `j` and group `g` is at `weight_base + g * inputs + j` in every core.
+    The word of row `j` and group `g` is at `weight_base + g * rows + j` in every core.
     """
 
     groups: int
@@ -27,9 +28,9 @@ class LayerPlacement:
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """All layers, and what they use of each capacity."""
+    """All blocks of `Network.blocks`, the layers' first, and what they use of each capacity."""
 
-    layers: tuple[LayerPlacement, ...]
+    blocks: tuple[BlockPlacement, ...]
     weight_words: int
     groups: int
     axons: int
@@ -38,10 +39,10 @@ class Placement:
 
 
 def place(network: Network, array: ArrayConfig) -> Placement:
-    """Stack the layers from address 0 up; raise `DoesNotFitError` naming every capacity that overflows."""
+    """Stack the blocks from address 0 up; raise `DoesNotFitError` naming every capacity that overflows."""
     placed = measure(network, array)
     needs = {
-        "layers": len(network.layers),
+        "layers": len(placed.blocks),
         "weight_words": placed.weight_words,
         "groups": placed.groups,
         "axons": placed.axons,
@@ -55,41 +56,50 @@ def place(network: Network, array: ArrayConfig) -> Placement:
             f"network {sizes} does not fit the array: {', '.join(over)}",
             "raise these capacities, use more lanes (weight_words) or a smaller network",
         )
+    _check_units(network, array)
     _check_formats(network, array)
     return placed
 
 
 def measure(network: Network, array: ArrayConfig) -> Placement:
     """What `network` needs, whether or not `array` has it."""
-    rows = array.traces_per_word
+    readout = len(network.layers) - 1
     weight = state = trace = lists = gathers = 0
-    layers = []
-    for layer in network.layers:
-        groups = -(-layer.outputs // array.parallel)
-        layers.append(
-            LayerPlacement(
+    blocks: list[BlockPlacement] = []
+    for block in network.blocks:
+        own = network.layers[block.layer]
+        # The factors that feedback gathers with are the readout's own.
+        shares_readout = block.fixed and own.signal != "local"
+        groups = -(-block.columns // array.parallel)
+        blocks.append(
+            BlockPlacement(
                 groups=groups,
                 weight_base=weight,
-                state_base=state,
-                trace_base=trace,
-                list_base=lists,
-                gather_base=gathers,
+                state_base=blocks[readout].state_base if shares_readout else state,
+                trace_base=0 if block.fixed else trace,
+                list_base=0 if block.fixed else lists,
+                gather_base=0 if block.fixed else gathers,
             )
         )
-        weight += groups * layer.inputs
-        state += groups
-        trace += -(-layer.inputs // rows)
-        lists += layer.inputs
-        gathers += layer.outputs
+        weight += groups * block.rows
+        state += 0 if shares_readout else groups
+        if not block.fixed:
+            trace += -(-block.rows // array.traces_per_word)
+            lists += block.rows
+            gathers += block.columns
     return Placement(
-        layers=tuple(layers),
+        blocks=tuple(blocks),
         weight_words=weight,
         groups=state,
-        axons=trace * rows,
-        # A graded value is one entry per set bit.
-        events=max(network.inputs * array.event_bits, *(layer.inputs for layer in network.layers)),
+        axons=trace * array.traces_per_word,
+        events=max(entries(layer, array, first=index == 0) for index, layer in enumerate(network.layers)),
         classes=network.outputs,
     )
+
+
+def entries(layer: Layer, array: ArrayConfig, *, first: bool) -> int:
+    """The longest that a layer's event list can be: a graded value is one entry per set bit."""
+    return layer.inputs * (array.event_bits if first else 1) + layer.outputs * layer.recurrent + layer.bias
 
 
 def fitted(network: Network, array: ArrayConfig) -> ArrayConfig:
@@ -102,14 +112,43 @@ def fitted(network: Network, array: ArrayConfig) -> ArrayConfig:
             "axons": max(array.axons, need.axons),
             "events": max(array.events, need.events),
             "classes": max(array.classes, need.classes),
-            "layers": max(array.layers, len(network.layers)),
-            "neuron": "cuba" if any(map(_needs_cuba, network.layers)) else array.neuron,
+            "layers": max(array.layers, len(need.blocks)),
+            "units": tuple(unit for unit in UNITS if array.has(unit) or needs_unit(network, unit)),
         }
     )
 
 
-def _needs_cuba(layer: Layer) -> bool:
-    return layer.current_decay != 0 or layer.clamp
+_NEEDS: dict[Unit, tuple[str, Callable[[Layer], object]]] = {
+    "cuba": ("current_decay and clamp", lambda layer: layer.current_decay or layer.clamp),
+    "post-trace": ("post", lambda layer: layer.post),
+    "recurrent": ("recurrent", lambda layer: layer.recurrent),
+    "bias": ("bias", lambda layer: layer.bias),
+    "thresholds": ("thresholds", lambda layer: layer.thresholds is not None),
+    "feedback": ("signal", lambda layer: layer.signal != "backprop"),
+    "eligibility": ("eligibility", lambda layer: layer.eligibility),
+}
+"""Settings of a layer that take a unit, and when they do."""
+
+
+def needs_unit(network: Network, unit: Unit) -> bool:
+    """Whether any setting of `network` takes `unit`."""
+    if unit == "shadow":
+        return network.apply == "sample"
+    return any(_NEEDS[unit][1](layer) for layer in network.layers)
+
+
+def _check_units(network: Network, array: ArrayConfig) -> None:
+    """Settings must not take a unit that the array was built without."""
+    for unit, (settings, takes) in _NEEDS.items():
+        for index, layer in enumerate(network.layers):
+            if takes(layer) and not array.has(unit):
+                raise DoesNotFitError(f"layer {index}: {settings} takes a unit that the array lacks", _build_with(unit))
+    if network.apply == "sample" and not array.has("shadow"):
+        raise DoesNotFitError('apply = "sample" takes a unit that the array lacks', _build_with("shadow"))
+
+
+def _build_with(unit: Unit) -> str:
+    return f'build it with "{unit}" among its units: {UNITS[unit]}'
 
 
 def _check_formats(network: Network, array: ArrayConfig) -> None:
@@ -119,18 +158,14 @@ def _check_formats(network: Network, array: ArrayConfig) -> None:
             "decay": (layer.decay, array.decay_one),
             "trace_decay": (layer.trace_decay, array.decay_one),
             "current_decay": (layer.current_decay, array.decay_one),
-            "threshold": (layer.threshold, array.membrane.max),
+            "post_decay": (layer.post_decay, array.decay_one),
+            "threshold": (max(layer.thresholds or (layer.threshold,)), array.membrane.max),
         }
         for name, (value, most) in limits.items():
             if value > most:
                 raise DoesNotFitError(
                     f"layer {index}: {name} {value} exceeds {most}", "lower it, or build the array with wider formats"
                 )
-        if not array.cuba and _needs_cuba(layer):
-            raise DoesNotFitError(
-                f"layer {index}: current_decay and clamp need neurons that the array was built without",
-                "build it with neuron = 'cuba'",
-            )
     if max(network.surrogate) > array.surrogate_max:
         raise DoesNotFitError(
             f"surrogate value {max(network.surrogate)} exceeds {array.surrogate_max}", "raise surrogate_bits"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 
+from .array import UNITS
 from .registers import DESCRIPTOR, DESCRIPTOR_WORDS, REGISTERS, Space
 
 _SPACES = {
@@ -13,7 +14,7 @@ _SPACES = {
     Space.SURROGATE: ("index", "16 entries of the surrogate table, written to every core"),
     Space.WEIGHTS: (
         "((core ≪ ⌈log₂ weight_words⌉) + word) ≪ ⌈log₂ chunks⌉ + chunk",
-        "weight words in chunks of 32 bits, lane 0 lowest; write chunks in order, the last one stores the word",
+        "weight words in chunks of 32 bits, lane 0 lowest, with `shadow` active above stored; the last chunk stores",
     ),
     Space.MEMBRANES: (
         "(core ≪ ⌈log₂ (groups · lanes)⌉) + group · lanes + lane",
@@ -21,6 +22,8 @@ _SPACES = {
     ),
     Space.TRACES: ("(word ≪ ⌈log₂ traces_per_word⌉) + place", "pre traces, one at a time"),
     Space.FACTORS: ("as membranes", "factors G of the last learning step, read only"),
+    Space.THRESHOLDS: ("as membranes", "thresholds, with the unit of that name"),
+    Space.POST_TRACES: ("as membranes", "post traces, with `post-trace`"),
 }
 
 
@@ -40,7 +43,8 @@ def page() -> str:
         "|---|---|---|---|",
         *(f"| {space.value} | {space.name.lower()} | {offset} | {doc} |" for space, (offset, doc) in _SPACES.items()),
         "",
-        "`chunks = ⌈lanes · weight_bits / 32⌉`. Where neurons and rows stand: [array.md](array.md#where-things-are).",
+        "`chunks = ⌈lanes · bits / 32⌉`, bits of a lane's weight, written in order. Where neurons and rows stand:",
+        "[array.md](array.md#where-things-are).",
         "",
         "## Registers",
         "",
@@ -48,13 +52,22 @@ def page() -> str:
         "|---|---|---|---|---|",
         *(f"| {item.offset} | `{item.name}` | {item.access} | {item.bits} | {item.doc} |" for item in REGISTERS),
         "",
-        f"## Layer descriptors, {DESCRIPTOR_WORDS} words each",
+        "## Optional units",
         "",
-        "| word | bits | field | |",
-        "|---|---|---|---|",
+        "| bit of `units` | unit | |",
+        "|---|---|---|",
+        *(f"| {bit} | `{unit}` | {doc} |" for bit, (unit, doc) in enumerate(UNITS.items())),
+        "",
+        f"## Descriptors, {DESCRIPTOR_WORDS} words each",
+        "",
+        "Those of the layers come first, then those of fixed matrices. A unit's field is read by arrays that have it.",
+        "",
+        "| word | bits | field | unit | |",
+        "|---|---|---|---|---|",
         *(
-            f"| {item.word} | {item.lsb + item.width - 1}..{item.lsb} | `{item.name}` | {item.doc} |"
-            for item in DESCRIPTOR
+            f"| {field.word} | {field.lsb + field.width - 1}..{field.lsb} | `{field.name}` | {field.unit or ''} "
+            f"| {field.doc} |"
+            for field in DESCRIPTOR
         ),
     ]
     return "\n".join(lines) + "\n"

@@ -36,7 +36,7 @@ def main() -> None:
     defaults = DEFAULTS["mnist"]
     data = load("mnist", options.data_dir, limit=options.samples)
     array = ArrayConfig(lanes=options.lanes, cores=options.cores, signatures=True)
-    network = network_for(rule_named("ottt"), defaults.layers, array, rate=defaults.rate)
+    network = network_for(rule_named("ottt-o"), defaults.layers, array, rate=defaults.rate)
     array = fitted(network, array)
     inputs = Coding(steps=defaults.steps).encode(data.train_inputs[: options.samples], 1, range(options.samples))
     result = verify_samples(

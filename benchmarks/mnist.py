@@ -18,10 +18,11 @@ import torch
 from trifactor.arch.array import ArrayConfig
 from trifactor.arch.placement import fitted
 from trifactor.arch.rules import network_for, rule_named
-from trifactor.golden.baseline import train_float
 from trifactor.golden.coding import Coding
 from trifactor.golden.data import Dataset, load
 from trifactor.golden.device import GoldenDevice
+from trifactor.golden.floating.network import Shape
+from trifactor.golden.floating.train import train
 from trifactor.golden.initial import initial_state
 from trifactor.golden.train import DEFAULTS, Defaults, Progress, learn
 
@@ -31,7 +32,7 @@ FLOAT_RATE = 0.1
 def golden(dataset: Dataset, defaults: Defaults, arguments: argparse.Namespace) -> dict[str, Any]:
     """Learn in fixed point: stored weights of 16 bits, active ones of 8, all products shifts."""
     array = ArrayConfig(weight_bits=16, synapse_bits=8, products="shift")
-    network = network_for(rule_named("ottt"), defaults.layers, array, rate=defaults.rate)
+    network = network_for(rule_named("ottt-o"), defaults.layers, array, rate=defaults.rate)
     array = fitted(network, array)
     device = GoldenDevice(array, network, initial_state(network, array, arguments.seed))
     history = learn(
@@ -40,7 +41,7 @@ def golden(dataset: Dataset, defaults: Defaults, arguments: argparse.Namespace) 
         coding=Coding(steps=defaults.steps),
         epochs=arguments.epochs,
         fall=defaults.fall,
-        rule="ottt",
+        rule="ottt-o",
         progress=show,
         checkpoint=arguments.checkpoint,
         resume=arguments.resume,
@@ -54,11 +55,11 @@ def golden(dataset: Dataset, defaults: Defaults, arguments: argparse.Namespace) 
 
 def floating(dataset: Dataset, defaults: Defaults, arguments: argparse.Namespace) -> dict[str, Any]:
     """Learn in float32."""
-    history = train_float(
+    history = train(
         "ottt-o",
         dataset,
-        defaults.layers,
-        coding=Coding(steps=defaults.steps),
+        Coding(steps=defaults.steps),
+        Shape(defaults.layers),
         epochs=arguments.epochs,
         seed=arguments.seed,
         rate=arguments.float_rate,

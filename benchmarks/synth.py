@@ -21,7 +21,7 @@ STORED_16 = ArrayConfig(lanes=16, weight_bits=16, weight_words=2048)
 
 ROWS: dict[str, tuple[ArrayConfig, str]] = {
     "stored-8": (STORED_8, "25k"),
-    "stored-8-cuba": (STORED_8.model_copy(update={"neuron": "cuba"}), "25k"),
+    "stored-8-cuba": (STORED_8.model_copy(update={"units": ("cuba",)}), "25k"),
     "stored-12": (STORED_12, "25k"),
     "stored-16": (STORED_16, "25k"),
     "stored-16-signatures": (STORED_16.model_copy(update={"signatures": True}), "25k"),

@@ -18,6 +18,7 @@ _MEMORIES = (
     ("weights", re.compile(r"array\.core_(\d+)\.weights")),
     ("membranes", re.compile(r"array\.core_(\d+)\.neuron\.membranes")),
     ("traces", re.compile(r"array\.traces[^.]*(\d?)\.memory")),
+    ("post_traces", re.compile(r"array\.core_(\d+)\.neuron\.post_traces")),
 )
 NAMES = tuple(name for name, _ in _MEMORIES)
 _MODULE = re.compile(r"^module \\(array\.\S+) .*?^endmodule", re.MULTILINE | re.DOTALL)

@@ -12,16 +12,17 @@ import numpy as np
 from ..arch.device import IntArray, Record
 
 SIGNATURE_NAMES = ("weights", "neurons", "traces")
-_PLURAL = {"membrane": "membranes", "spike": "spikes", "trace": "traces"}
+_PLURAL = {"membrane": "membranes", "spike": "spikes", "trace": "traces", "post_trace": "post_traces"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mismatch:
     """The first word that differs.
 
-    `field` is membrane, spike, trace, weight, result, signature, a counter's name, or `answer` when the hardware gave
-    none (`detail` says what). `sample` and `step` count from 0 in the run; None where the field has no such coordinate.
-    `row` is set for weights, `configuration` is the number of the random configuration of `seed`.
+    `field` is membrane, spike, trace, post_trace, weight, active weight, result, signature, a counter's name, or
+    `answer` when the hardware gave none (`detail` says what). `sample` and `step` count from 0 in the run; None where
+    the field has no such coordinate. `row` is set for weights, `configuration` is the number of the random
+    configuration of `seed`.
     """
 
     field: str
@@ -114,7 +115,7 @@ class Comparison:
         if all are equal.
         """
         before = self.mismatched
-        recorded = {"membrane": golden.membranes, "spike": golden.spikes, "trace": golden.traces}
+        recorded = {name: getattr(golden, plural) for name, plural in _PLURAL.items()}
         layered = {name: layers for name, layers in recorded.items() if _PLURAL[name] in rtl}
         signatures = golden.signatures if "signatures" in rtl else None
         steps = signatures.shape[1] if signatures is not None else len(next(iter(layered.values()))[0][0])

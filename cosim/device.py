@@ -21,6 +21,9 @@ from .harness import build_array
 from .session import Session
 from .simulators import Build, Simulator
 
+Peekable = Literal["membranes", "currents", "traces", "post_traces", "weights", "active"]
+"""Memories that can be read while nothing is at work."""
+
 
 class RtlDevice:
     """The array's Verilog in Verilator or Icarus, with the outputs of `GoldenDevice`, bit for bit.
@@ -76,9 +79,7 @@ class RtlDevice:
         place(network, self.array)
         self.network = network
         self._session.call("configure", network=network)
-        self.load(
-            state or DeviceState(weights=[np.zeros((own.inputs, own.outputs), np.int64) for own in network.layers])
-        )
+        self.load(state or DeviceState(weights=[np.zeros((own.rows, own.columns), np.int64) for own in network.blocks]))
 
     @property
     def state(self) -> DeviceState:
@@ -106,17 +107,16 @@ class RtlDevice:
 
         The record's counters have the cycle counters beside those of the golden model.
         """
-        if "signatures" in checked_record(record) and not self.array.signatures:
+        if "signatures" in checked_record(record, self.array) and not self.array.signatures:
             raise ConfigurationError("this array has no write signatures", "build it with signatures = true")
         answer = self.observe(inputs, labels, learn=learn, record=record)
         readout = answer["readout"]
         kept = Record(counters=answer["counters"], signatures=answer.get("signatures"))
-        kept.spikes, kept.membranes, kept.traces = (answer.get(name, []) for name in ("spikes", "membranes", "traces"))
+        for name in ("spikes", "membranes", "traces", "post_traces"):
+            setattr(kept, name, answer.get(name, []))
         return Outputs(readout=readout, predicted=readout.argmax(axis=1)), self.state, kept
 
-    def peek(
-        self, what: Literal["membranes", "currents", "traces", "weights"], *, front: bool = False
-    ) -> list[IntArray]:
+    def peek(self, what: Peekable, *, front: bool = False) -> list[IntArray]:
         """What a memory holds now, one array per layer; read by requests if `front`, else from the simulator."""
         values: list[IntArray] = self._session.call(f"read_{what}", front=front)
         return values

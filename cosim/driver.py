@@ -15,6 +15,7 @@ from cocotb.triggers import Event
 from ..arch.array import ArrayConfig
 from ..arch.device import IntArray
 from ..arch.errors import DeviceError
+from ..arch.formats import FACTOR_BITS
 from ..arch.gate import open_steps
 from ..arch.network import Network
 from ..arch.noise import WORD_MASK
@@ -23,18 +24,20 @@ from ..arch.registers import (
     COUNTERS,
     CYCLE_COUNTERS,
     IDENTITY,
+    MAP_VERSION,
     OFFSET_BITS,
     SIGNATURES,
     Space,
     descriptor_words,
     error_word,
     shape_word,
+    units_word,
 )
 from . import backdoor
 from .harness import CYCLE_LIMIT, HangError, Harness
 from .image import Image, Words, sample_items
 
-STEPWISE = frozenset({"spikes", "membranes", "traces", "signatures", "weights", "cycles"})
+STEPWISE = frozenset({"spikes", "membranes", "traces", "post_traces", "signatures", "weights", "cycles"})
 """What can be recorded: all of it stops after every step."""
 
 CLEAR_MEMORIES, CLEAR_COUNTERS = 1, 2
@@ -54,9 +57,11 @@ class ArrayDriver:
     async def reset(self) -> None:
         """Reset, check that the array is the one expected, clear memories, counters and signatures."""
         await self._harness.reset()
-        identity, shape = await self._registers("identity"), await self._registers("shape")
-        if (identity, shape) != (IDENTITY, shape_word(self.array)):
-            raise DeviceError(f"array answers identity {identity:#x} and shape {shape:#x}", "is it another build?")
+        names = ("identity", "version", "shape", "units")
+        said = [await self._registers(name) for name in names]
+        if said != [IDENTITY, MAP_VERSION, shape_word(self.array), units_word(self.array)]:
+            answer = ", ".join(f"{name} {word:#x}" for name, word in zip(names, said, strict=True))
+            raise DeviceError(f"array answers {answer}", "is it another build?")
         await self.command(CLEAR_MEMORIES | CLEAR_COUNTERS)
 
     async def command(self, bits: int) -> None:
@@ -75,6 +80,11 @@ class ArrayDriver:
         await self._write(Space.SURROGATE, 0, network.surrogate)
         await self.write_register("layers", len(network.layers))
         await self.write_register("error", error_word(network))
+        await self.write_register("apply", int(network.apply == "sample"))
+        if self.array.has("thresholds"):
+            own = [np.asarray(layer.thresholds or (layer.threshold,) * layer.outputs) for layer in network.layers]
+            for core, words in enumerate(self._image.pack_states(own)):
+                await self._write(Space.THRESHOLDS, self._image.state_offset(core), words)
 
     async def load(self, weights: Sequence[IntArray], *, seed: int, sample: int) -> None:
         """Write weights, seed and sample number; zero counters and signatures."""
@@ -99,9 +109,9 @@ class ArrayDriver:
     ) -> dict[str, Any]:
         """Run samples of shape (B, T, inputs). `disturb` other than 0 seeds reads that come in between, at any time.
 
-        Returns `readout` (B, classes) and what `record` names of `STEPWISE`: `spikes`, `membranes`, `traces` and
-        `weights` as one array of shape (B, T, ...) per layer, `signatures` (B, T, 3) and `cycles` (B, T). With
-        nothing to record the samples are poured in without a pause.
+        Returns `readout` (B, classes) and what `record` names of `STEPWISE`: `spikes`, `membranes`, `traces`,
+        `post_traces` and `weights` as one array of shape (B, T, ...) per layer, `signatures` (B, T, 3) and `cycles` (B,
+        T). With nothing to record the samples are poured in without a pause.
         """
         await self.write_register("record", int("spikes" in record))
         first = await self.sample()
@@ -141,10 +151,18 @@ class ArrayDriver:
 
     async def read_weights(self, *, front: bool = False) -> list[IntArray]:
         """Stored weights, shape (inputs, outputs) per layer; by requests if `front` or in need."""
+        return self._loaded().unpack_weights(await self._weight_words(front=front))
+
+    async def read_active(self, *, front: bool = False) -> list[IntArray]:
+        """Active weights of a `shadow` array; `front` as in `read_weights`."""
+        return self._loaded().unpack_active(await self._weight_words(front=front))
+
+    async def _weight_words(self, *, front: bool) -> Words | npt.NDArray[np.uint8]:
+        """All weight words, (cores, words, chunks), or bytes."""
         image = self._loaded()
         if not front and await self._harness.dump("weights"):
-            bits = self.array.weight_bits * self.array.lanes
-            return image.unpack_weights(self._dumped("weights", image.placement.weight_words, bits))
+            bits = self.array.lane_bits * self.array.lanes
+            return self._dumped("weights", image.placement.weight_words, bits)
         count = image.placement.weight_words * image.chunks
         cores = []
         for core in range(self.array.cores):
@@ -152,7 +170,7 @@ class ArrayDriver:
                 Space.WEIGHTS, image.weight_offset(core), count, run=image.chunks, skip=image.weight_skip
             )
             cores.append(words.reshape(-1, image.chunks))
-        return image.unpack_weights(np.stack(cores))
+        return np.stack(cores)
 
     async def read_membranes(self, *, front: bool = False) -> list[IntArray]:
         """Membranes after the reset, per layer; `front` as in `read_weights`."""
@@ -165,7 +183,7 @@ class ArrayDriver:
     async def _read_membrane_words(self, *, front: bool) -> list[list[IntArray]]:
         """v, and c where there is one, per layer."""
         image, bits = self._loaded(), self.array.membrane_bits
-        count = 1 + self.array.cuba
+        count = 1 + self.array.has("cuba")
         if not front and await self._harness.dump("membranes"):
             raw = self._dumped("membranes", image.placement.groups * self.array.lanes, bits * count)
             padded = np.zeros((*raw.shape[:2], 4), np.uint8)
@@ -176,6 +194,14 @@ class ArrayDriver:
         values = [words >> (apart * part) & ((1 << bits) - 1) for part in range(count)]
         return [image.unpack_states(value - (value >> (bits - 1) << bits)) for value in values]
 
+    async def read_post_traces(self, *, front: bool = False) -> list[IntArray]:
+        """Post traces per layer, of an array that has them; `front` as in `read_weights`."""
+        image = self._loaded()
+        if not front and await self._harness.dump("post_traces"):
+            raw = self._dumped("post_traces", image.placement.groups * self.array.lanes, FACTOR_BITS)
+            return image.unpack_states(raw[..., 0].astype(np.int64))
+        return image.unpack_states(await self._read_words(Space.POST_TRACES))
+
     async def read_factors(self) -> list[IntArray]:
         """G of the last step, as products took it, per layer."""
         words = await self._read_words(Space.FACTORS)
@@ -185,9 +211,11 @@ class ArrayDriver:
         """Pre traces per layer; `front` as in `read_weights`."""
         image = self._loaded()
         if not front and await self._harness.dump("traces"):
-            size = self.array.traces_per_word
-            words = backdoor.contents(Path("traces_0.hex"), words=image.placement.axons // size, bits=8 * size)
-            return image.unpack_traces(words.reshape(-1).astype(np.uint32))
+            size, bits = self.array.traces_per_word, FACTOR_BITS + self.array.has("shadow")
+            words = backdoor.contents(Path("traces_0.hex"), words=image.placement.axons // size, bits=bits * size)
+            flat = np.unpackbits(words, axis=-1, bitorder="little")[:, : bits * size].reshape(-1, bits)
+            traces = np.packbits(flat[:, :FACTOR_BITS], axis=-1, bitorder="little")
+            return image.unpack_traces(traces.reshape(-1).astype(np.uint32))
         return image.unpack_traces(await self._read(Space.TRACES, 0, image.placement.axons))
 
     async def counters(self) -> dict[str, int]:
@@ -233,8 +261,10 @@ class ArrayDriver:
         if "membranes" in record:
             taken["membranes"] = await self.read_membranes()
         if "traces" in record:
-            still = [np.zeros(layer.inputs, np.int64) for layer in image.network.layers]
+            still = [np.zeros(layer.rows, np.int64) for layer in image.network.layers]
             taken["traces"] = await self.read_traces() if learn else still
+        if "post_traces" in record:
+            taken["post_traces"] = await self.read_post_traces()
         if "weights" in record:
             taken["weights"] = await self.read_weights()
         if "signatures" in record:

@@ -14,6 +14,7 @@ from cocotb.triggers import ClockCycles
 
 from ..arch.array import ArrayConfig
 from ..arch.errors import DeviceError
+from ..arch.events import EVENT_NEURON_BITS
 from . import backdoor
 from .image import Words
 from .simulators import Build, Simulator, build
@@ -51,7 +52,12 @@ def build_array(
         "array.v": verilog,
         "backdoor.vh": backdoor.statements(verilog),
     }
-    parameters = {"BURST": BURST, "CLASSES": array.classes, "RESULT_BITS": array.membrane_bits + 17}
+    parameters = {
+        "BURST": BURST,
+        "CLASSES": array.classes,
+        "EVENT_BITS": EVENT_NEURON_BITS + array.layer_bits,
+        "RESULT_BITS": array.membrane_bits + 17,
+    }
     return build(sim, sources, toplevel="harness", parameters=parameters, waves=waves, fast=fast)
 
 

@@ -10,6 +10,7 @@
 module harness #(
     parameter BURST = 128,        // 32-bit slots of a burst
     parameter CLASSES = 64,       // 64-bit slots for results
+    parameter EVENT_BITS = 19,
     parameter RESULT_BITS = 33
 ) (
     input wire clk,
@@ -41,8 +42,8 @@ module harness #(
     output reg [31:0] result_count,
     output reg [64*CLASSES-1:0] result_words,
 
-    input wire [2:0] dump,        // a change of a bit writes a memory to files: backdoor.py
-    output wire [2:0] dumpable,
+    input wire [3:0] dump,        // a change of a bit writes a memory to files: backdoor.py
+    output wire [3:0] dumpable,
 
     output reg item_timed_out,    // whether the last burst reached `limit`
     output reg request_timed_out,
@@ -54,7 +55,7 @@ module harness #(
 
     wire items_ready, requests_ready, responses_valid, events_valid, results_valid, waiting;
     wire [31:0] responses_payload;
-    wire [18:0] events_payload;
+    wire [EVENT_BITS-1:0] events_payload;
     wire [RESULT_BITS-1:0] results_payload;
     reg event_taken, result_taken;
 
@@ -102,7 +103,7 @@ module harness #(
     wire request_over = request_busy && (request_end || request_elapsed == limit);
     reg [2:0] held;
     reg [31:0] response_held;
-    reg [18:0] event_held;
+    reg [EVENT_BITS-1:0] event_held;
     reg [RESULT_BITS-1:0] result_held;
     reg alert;
 
@@ -127,7 +128,7 @@ module harness #(
         .waiting(waiting)
     );
 
-    reg [2:0] dumped;
+    reg [3:0] dumped;
 `include "backdoor.vh"
 
     always @(posedge clk) begin
@@ -171,7 +172,7 @@ module harness #(
         if (event_take != event_taken) event_count <= 0;
         else if (events_valid && events_ready) begin
             event_count <= event_count + 1;
-            event_words[32*event_count +: 32] <= {13'd0, events_payload};
+            event_words[32*event_count +: 32] <= {{(32 - EVENT_BITS){1'b0}}, events_payload};
         end
         result_taken <= result_take;
         if (result_take != result_taken) result_count <= 0;

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..arch.array import ArrayConfig, ceil_log2
 from ..arch.device import IntArray
 from ..arch.errors import DeviceError
-from ..arch.events import ROW_BITS, ItemKind, pack_item
+from ..arch.events import EVENT_NEURON_BITS, ROW_BITS, ItemKind, pack_item
 from ..arch.network import Network
 from ..arch.placement import Placement, place
 from ..arch.registers import DATA_BITS, weight_chunks
@@ -21,8 +21,6 @@ from ..arch.registers import DATA_BITS, weight_chunks
 Words = npt.NDArray[np.uint32]
 
 _SHIFT_AT = 2 + ROW_BITS
-LAYER_AT = 16
-"""Bits of the neuron in an entry of the event stream; the layer is above."""
 
 
 def step_items(values: IntArray, *, event_bits: int, last: bool, closed: bool = False) -> Words:
@@ -84,14 +82,19 @@ class Image:
         return core << ceil_log2(self.array.groups * self.array.lanes)
 
     def pack_weights(self, weights: Sequence[IntArray]) -> Words:
-        """Chunks of every used weight word, shape (cores, words, chunks), from arrays of shape (inputs, outputs)."""
-        cores, lanes, bits = self.array.cores, self.array.lanes, self.array.weight_bits
+        """Chunks of every used weight word, shape (cores, words, chunks), from one array (rows, columns) per block.
+
+        A `shadow` array has the active weight above the stored one.
+        """
+        cores, lanes, bits = self.array.cores, self.array.lanes, self.array.lane_bits
+        stored_bits = self.array.weight_bits
         by_core = []
-        for values, layer, placed in zip(weights, self.network.layers, self.placement.layers, strict=True):
-            padded = np.zeros((layer.inputs, placed.groups * self.array.parallel), dtype=np.int64)
-            padded[:, : layer.outputs] = values
+        for values, block, placed in zip(weights, self.network.blocks, self.placement.blocks, strict=True):
+            padded = np.zeros((block.rows, placed.groups * self.array.parallel), dtype=np.int64)
+            active = values >> (stored_bits - self.array.synapse_bits)
+            padded[:, : block.columns] = values & ((1 << stored_bits) - 1) | active << stored_bits
             # (row, group, lane, core) -> (core, group, row, lane)
-            grouped = padded.reshape(layer.inputs, placed.groups, lanes, cores).transpose(3, 1, 0, 2)
+            grouped = padded.reshape(block.rows, placed.groups, lanes, cores).transpose(3, 1, 0, 2)
             by_core.append(grouped.reshape(cores, -1, lanes))
         words = np.concatenate(by_core, axis=1)
         flat = ((words[..., None] >> np.arange(bits)) & 1).astype(np.uint8).reshape(*words.shape[:2], lanes * bits)
@@ -101,23 +104,32 @@ class Image:
 
     def unpack_weights(self, words: Words | npt.NDArray[np.uint8]) -> list[IntArray]:
         """The inverse of `pack_weights`; `words` may as well be bytes, (cores, words, bytes)."""
-        cores, lanes, bits = self.array.cores, self.array.lanes, self.array.weight_bits
+        return self._unpack(words, 0, self.array.weight_bits)
+
+    def unpack_active(self, words: Words | npt.NDArray[np.uint8]) -> list[IntArray]:
+        """The active weights of a `shadow` array, from the same words."""
+        return self._unpack(words, self.array.weight_bits, self.array.synapse_bits)
+
+    def _unpack(self, words: Words | npt.NDArray[np.uint8], first: int, bits: int) -> list[IntArray]:
+        """`bits` bits of every lane of every word, from bit `first` on, as signed values per block."""
+        cores, lanes = self.array.cores, self.array.lanes
         raw = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), axis=-1, bitorder="little")
-        raw = raw[..., : lanes * bits].reshape(cores, -1, lanes, bits)
+        raw = raw[..., : lanes * self.array.lane_bits].reshape(cores, -1, lanes, self.array.lane_bits)
+        raw = raw[..., first : first + bits]
         values = (raw.astype(np.int64) << np.arange(bits)).sum(axis=-1)
         values -= (values >> (bits - 1)) << bits
         weights = []
-        for layer, placed in zip(self.network.layers, self.placement.layers, strict=True):
-            start, size = placed.weight_base, placed.groups * layer.inputs
-            block = values[:, start : start + size].reshape(cores, placed.groups, layer.inputs, lanes)
-            weights.append(block.transpose(2, 1, 3, 0).reshape(layer.inputs, -1)[:, : layer.outputs].copy())
+        for block, placed in zip(self.network.blocks, self.placement.blocks, strict=True):
+            start, size = placed.weight_base, placed.groups * block.rows
+            part = values[:, start : start + size].reshape(cores, placed.groups, block.rows, lanes)
+            weights.append(part.transpose(2, 1, 3, 0).reshape(block.rows, -1)[:, : block.columns].copy())
         return weights
 
     def unpack_states(self, values: IntArray) -> list[IntArray]:
         """Values per neuron and layer from those of every core, (cores, groups * lanes)."""
         grouped = np.asarray(values, dtype=np.int64).reshape(self.array.cores, -1, self.array.lanes)
         states = []
-        for layer, placed in zip(self.network.layers, self.placement.layers, strict=True):
+        for layer, placed in zip(self.network.layers, self.placement.blocks, strict=False):
             block = grouped[:, placed.state_base : placed.state_base + placed.groups]
             states.append(block.transpose(1, 2, 0).reshape(-1)[: layer.outputs].copy())
         return states
@@ -127,16 +139,27 @@ class Image:
         size = self.array.traces_per_word
         values = np.asarray(words, dtype=np.int64)
         return [
-            values[placed.trace_base * size : placed.trace_base * size + layer.inputs].copy()
-            for layer, placed in zip(self.network.layers, self.placement.layers, strict=True)
+            values[placed.trace_base * size : placed.trace_base * size + layer.rows].copy()
+            for layer, placed in zip(self.network.layers, self.placement.blocks, strict=False)
         ]
+
+    def pack_states(self, values: Sequence[IntArray]) -> IntArray:
+        """The inverse of `unpack_states`: (cores, groups * lanes), 0 where no neuron of a layer is."""
+        cores, lanes = self.array.cores, self.array.lanes
+        grouped = np.zeros((cores, self.placement.groups, lanes), dtype=np.int64)
+        for layer, placed, own in zip(self.network.layers, self.placement.blocks, values, strict=False):
+            padded = np.zeros(placed.groups * self.array.parallel, dtype=np.int64)
+            padded[: layer.outputs] = own
+            block = padded.reshape(placed.groups, lanes, cores).transpose(2, 0, 1)
+            grouped[:, placed.state_base : placed.state_base + placed.groups] = block
+        return grouped.reshape(cores, -1)
 
     def spikes(self, events: Words) -> list[IntArray]:
         """How often each neuron of each layer is in one step's entries of the event stream.
 
         Raises `DeviceError` on an entry that names no neuron.
         """
-        neurons, layers = events & ((1 << LAYER_AT) - 1), events >> LAYER_AT
+        neurons, layers = events & ((1 << EVENT_NEURON_BITS) - 1), events >> EVENT_NEURON_BITS
         spikes = []
         for index, layer in enumerate(self.network.layers):
             counts = np.bincount(neurons[layers == index], minlength=layer.outputs)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..arch.array import ArrayConfig
+from ..arch.array import UNITS, ArrayConfig
 from ..arch.device import DeviceState, IntArray
 from ..arch.formats import RATE_SHIFT_MAX, SIGNAL_SHIFT_MAX, UNIT
-from ..arch.network import SURROGATE_ENTRIES, Layer, Network
+from ..arch.network import SURROGATE_ENTRIES, Block, Layer, Network
 from ..arch.placement import fitted
 from ..arch.rules import Rule, network_for, surrogate_table
 
@@ -55,8 +55,6 @@ def configurations(seed: int, block: int, rule: Rule | None = None) -> list[Conf
     """
     rng = np.random.default_rng([seed, block])
     formats = _array(rng)
-    if rule is not None and rule.neuron == "cuba":
-        formats = formats.model_copy(update={"neuron": "cuba"})
     networks = [
         _network(np.random.default_rng([seed, block, index]), formats, rule) for index in range(NETWORKS_PER_ARRAY)
     ]
@@ -81,6 +79,7 @@ def _pick(rng: np.random.Generator, *choices: Any) -> Any:
 def _array(rng: np.random.Generator) -> ArrayConfig:
     """Formats, lanes and cores; the capacities are still the smallest that exist."""
     weight_bits = int(rng.integers(4, 17))
+    share = _pick(rng, 0.0, 0.3, 0.5, 1.0)
     cores, lanes = _pick(rng, 1, 1, 2, 4, 8), _pick(rng, 1, 2, 4, 8, 16)
     return ArrayConfig(
         cores=cores,
@@ -92,7 +91,7 @@ def _array(rng: np.random.Generator) -> ArrayConfig:
         surrogate_bits=int(rng.integers(1, 9)),
         event_bits=_pick(rng, 1, 1, int(rng.integers(1, 9))),
         products=_pick(rng, "shift", "exact"),
-        neuron=_pick(rng, "lif", "lif", "cuba"),
+        units=tuple(unit for unit in UNITS if rng.random() < share),
         signatures=True,
         weight_words=1,
         groups=-(-2 // (cores * lanes)),
@@ -111,8 +110,7 @@ def _with_capacities(rng: np.random.Generator, array: ArrayConfig, networks: lis
     spare = _pick(rng, 0, 0, 1, 25, 100)
     grown = {name: getattr(array, name) * (100 + spare) // 100 + (spare > 0) for name in ("weight_words", "axons")}
     grown["groups"] = max(array.groups + spare // 20, -(-array.classes // array.parallel))
-    # A graded value is one entry per set bit.
-    grown["events"] = max(array.events, *(network.inputs * array.event_bits for network in networks)) + spare
+    grown["events"] = array.events + spare
     return ArrayConfig.model_validate({**array.model_dump(), **grown})
 
 
@@ -120,8 +118,17 @@ def _network(rng: np.random.Generator, array: ArrayConfig, rule: Rule | None) ->
     depth = int(rng.integers(1, LAYERS_MAX + 1))
     sizes = [int(size) for size in rng.integers(1, SIZE_MAX + 1, depth + 1)]
     if rule is not None:
-        rate = int(rng.integers(-8, 5))
-        return network_for(rule, tuple(sizes), array, rate=rate, event_value_bits=array.event_bits)
+        return network_for(
+            rule,
+            tuple(sizes),
+            array,
+            rate=int(rng.integers(-8, 5)),
+            event_value_bits=array.event_bits,
+            recurrent=bool(rng.integers(2)),
+            bias=bool(rng.integers(2)),
+            readout_decay=_pick(rng, 1.0, 0.9),
+            spiking_readout=not rng.integers(4),
+        )
     layers = tuple(_layer(rng, array, sizes[index], sizes[index + 1], index == depth - 1) for index in range(depth))
     peak = array.surrogate_max
     if rng.integers(2):
@@ -137,6 +144,7 @@ def _network(rng: np.random.Generator, array: ArrayConfig, rule: Rule | None) ->
         error_shift=_pick(rng, 0, 1, 2, 3, int(rng.integers(0, 16))),
         gate=_pick(rng, "all", "all", "last", "after", "random"),
         gate_steps=int(rng.integers(0, STEPS_MAX)),
+        apply=_pick(rng, "step", "sample") if array.has("shadow") else "step",
     )
 
 
@@ -146,15 +154,28 @@ def _layer(rng: np.random.Generator, array: ArrayConfig, inputs: int, outputs: i
     threshold = min(1 << int(rng.integers(0, array.synapse_bits + 1)), array.membrane.max)
     usual_rate = max(0, 20 - array.weight_bits + int(rng.integers(-4, 5)))
     usual_signal = min(SIGNAL_SHIFT_MAX, max(0, array.synapse_bits + array.surrogate_bits + int(rng.integers(-8, 2))))
+    usual_post = min(SIGNAL_SHIFT_MAX, max(0, array.synapse_bits + 7 + int(rng.integers(-8, 2))))
+    own = array.has("thresholds") and rng.integers(3)
+    thresholds = tuple(map(int, rng.integers(1, min(2 * threshold, array.membrane.max) + 1, outputs)))
+    has_post = not readout and array.has("post-trace")
+    has_signal = not readout and array.has("feedback")
     return Layer(
         inputs=inputs,
         outputs=outputs,
         spiking=not readout,
+        recurrent=not readout and array.has("recurrent") and bool(rng.integers(3)),
+        bias=array.has("bias") and bool(rng.integers(3)),
+        thresholds=thresholds if own else None,
+        signal=_pick(rng, "backprop", "local", "feedback", "sign-feedback") if has_signal else "backprop",
+        post=_pick(rng, -1, 0, 1, 1) if has_post else 0,
+        post_decay=_pick(rng, 0, one, one // 2, int(rng.integers(0, one + 1))) if array.has("post-trace") else 0,
+        post_read=_pick(rng, "old", "decayed"),
+        post_shift=_pick(rng, usual_post, usual_post, int(rng.integers(0, SIGNAL_SHIFT_MAX + 1))),
         decay=_pick(rng, 0, one, one // 2, int(rng.integers(0, one + 1))),
         threshold=_pick(rng, threshold, threshold, int(rng.integers(1, array.membrane.max + 1))),
         reset=_pick(rng, "soft", "hard", "none"),
-        current_decay=_pick(rng, 0, one, int(rng.integers(0, one + 1))) if array.cuba else 0,
-        clamp=bool(array.cuba and rng.integers(2)),
+        current_decay=_pick(rng, 0, one, int(rng.integers(0, one + 1))) if array.has("cuba") else 0,
+        clamp=bool(array.has("cuba") and rng.integers(2)),
         learns=bool(rng.integers(5)),
         surrogate_shift=_pick(rng, max(0, array.synapse_bits - 4), int(rng.integers(0, 16))),
         trace_decay=_pick(rng, 0, one, one // 2, int(rng.integers(0, one + 1))),
@@ -166,7 +187,7 @@ def _layer(rng: np.random.Generator, array: ArrayConfig, inputs: int, outputs: i
 
 def _configuration(rng: np.random.Generator, array: ArrayConfig, network: Network, number: int) -> Configuration:
     state = DeviceState(
-        weights=[_weights(rng, array, layer) for layer in network.layers],
+        weights=[_weights(rng, array, block) for block in network.blocks],
         seed=int(rng.integers(1 << 32)),
         sample=_pick(rng, 0, int(rng.integers(1 << 32)), (1 << 32) - 2),
     )
@@ -177,9 +198,9 @@ def _configuration(rng: np.random.Generator, array: ArrayConfig, network: Networ
     return Configuration(number=number, array=array, network=network, state=state, stepwise=stepwise, streamed=streamed)
 
 
-def _weights(rng: np.random.Generator, array: ArrayConfig, layer: Layer) -> IntArray:
+def _weights(rng: np.random.Generator, array: ArrayConfig, block: Block) -> IntArray:
     """Uniform over the format or a part of it, or at its ends."""
-    low, high, shape = array.weight.min, array.weight.max, (layer.inputs, layer.outputs)
+    low, high, shape = array.weight.min, array.weight.max, (block.rows, block.columns)
     kind = rng.integers(4)
     if kind == 0:
         return rng.integers(low, high + 1, shape)

@@ -45,6 +45,8 @@ lint_off -rule WIDTHEXPAND
 lint_off -rule WIDTHTRUNC
 // Yosys leaves unused slices of wide intermediate wires.
 lint_off -rule UNUSEDSIGNAL
+// Yosys assigns bits of a wire from others of it (sign extension). Amaranth refuses loops of gates by itself.
+lint_off -rule UNOPTFLAT
 // Yosys writes `initial` values beside nonblocking assignments.
 lint_off -rule PROCASSINIT
 """

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from ..arch.network import Network
 from ..arch.rules import Rule
 from ..golden.device import GoldenDevice
 from .compare import SIGNATURE_NAMES, Comparison, Mismatch
-from .device import RtlDevice
+from .device import Peekable, RtlDevice
 from .harness import build_array
 from .random_configurations import NETWORKS_PER_ARRAY, Call, Configuration, configurations, stall_seed
 from .simulators import Build, Simulator
@@ -138,7 +138,7 @@ def verify_samples(
     result = VerifyResult(seed=state.seed, configurations=1)
     started = time.monotonic()
     golden = GoldenDevice(array, network, state)
-    record = {name for name in RECORDABLE if every_step or name == "signatures"}
+    record = {name for name in RECORDABLE if (every_step or name == "signatures") and _has(array, name)}
     with RtlDevice(array, network, state, sim=sim, stall=stall, build=build) as device:
         for number, (sample, label) in enumerate(zip(inputs, labels, strict=True)):
             comparison = Comparison(seed=state.seed)
@@ -198,9 +198,11 @@ def _verify_configuration(pair: _Pair, configuration: Configuration) -> None:
 
 def _verify_front_door(pair: _Pair, number: int) -> None:
     """What requests answer is what the memories hold, which was compared before."""
-    names: list[Literal["membranes", "currents", "traces", "weights"]] = ["membranes", "traces", "weights"]
-    if pair.device.array.cuba:
-        names.append("currents")
+    array = pair.device.array
+    names: list[Peekable] = ["membranes", "traces", "weights"]
+    names += ["currents"] if array.has("cuba") else []
+    names += ["post_traces"] if array.has("post-trace") else []
+    names += ["active"] if array.has("shadow") else []
     for name in names:
         held, answered = pair.device.peek(name), pair.device.peek(name, front=True)
         for layer, (expected, seen) in enumerate(zip(held, answered, strict=True)):
@@ -215,7 +217,7 @@ def _verify_call(pair: _Pair, call: Call, number: int, record: Collection[str]) 
     device, golden, comparison, result = pair
     moving = "weights" in record and call.learn
     weights = _weights_by_step(golden, call) if moving else []
-    known = [name for name in RECORDABLE if device.array.signatures or name != "signatures"]
+    known = [name for name in RECORDABLE if _has(device.array, name)]
     outputs, state, kept = golden(call.inputs, call.labels, learn=call.learn, record=known)
     asked = {name for name in record if name in known or (name == "weights" and moving)}
     seen = device.observe(call.inputs, call.labels, learn=call.learn, record=asked, disturb=call.disturb)
@@ -226,6 +228,8 @@ def _verify_call(pair: _Pair, call: Call, number: int, record: Collection[str]) 
     last = {"sample": number + len(call.inputs) - 1, "step": call.inputs.shape[1] - 1}
     for layer, values in enumerate(device.peek("membranes")):
         comparison.values("membrane", kept.membranes[layer][-1, -1], values, **last, layer=layer)
+    for layer, values in enumerate(device.peek("post_traces") if kept.post_traces else ()):
+        comparison.values("post_trace", kept.post_traces[layer][-1, -1], values, **last, layer=layer)
     for layer, values in enumerate(device.peek("traces") if call.learn else ()):
         comparison.values("trace", kept.traces[layer][-1, -1], values, **last, layer=layer)
     if kept.signatures is not None:
@@ -234,9 +238,17 @@ def _verify_call(pair: _Pair, call: Call, number: int, record: Collection[str]) 
             comparison.values(f"signature_{name}", int(term), int(answered), **last)
     for layer, values in enumerate(device.peek("weights")):
         comparison.values("weight", state.weights[layer], values, **last, layer=layer)
+    down = device.array.weight_bits - device.array.synapse_bits
+    for layer, values in enumerate(device.peek("active") if device.array.has("shadow") else ()):
+        comparison.values("active weight", state.weights[layer] >> down, values, **last, layer=layer)
     comparison.counters(kept.counters, seen["counters"], sample=last["sample"])
     result.samples += len(call.inputs)
     result.count(kept.counters, seen["counters"])
+
+
+def _has(array: ArrayConfig, name: str) -> bool:
+    """Whether `name` of `RECORDABLE` is there to be compared."""
+    return {"signatures": array.signatures, "post_traces": array.has("post-trace")}.get(name, True)
 
 
 def _weights_by_step(golden: GoldenDevice, call: Call) -> list[list[IntArray]]:

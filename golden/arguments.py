@@ -41,28 +41,30 @@ def checked_labels(
     return values
 
 
-def checked_record(record: Collection[str]) -> frozenset[str]:
+def checked_record(record: Collection[str], array: ArrayConfig) -> frozenset[str]:
     """Names of `arch.device.RECORDABLE`, or a `ConfigurationError`."""
     for name in record:
         if name not in RECORDABLE:
             raise ConfigurationError(f"{name!r} cannot be recorded", did_you_mean(name, RECORDABLE))
+    if "post_traces" in record and not array.has("post-trace"):
+        raise ConfigurationError("this array has no post traces", 'build it with "post-trace" among its units')
     return frozenset(record)
 
 
 def checked_state(state: DeviceState, network: Network, array: ArrayConfig) -> DeviceState:
     """A copy of `state`, or a `ConfigurationError` when it is not one of `network` on `array`."""
-    shapes = [(layer.inputs, layer.outputs) for layer in network.layers]
+    shapes = [(block.rows, block.columns) for block in network.blocks]
     if [np.shape(weights) for weights in state.weights] != shapes:
         raise ConfigurationError(
-            f"weights of shapes {[np.shape(weights) for weights in state.weights]} do not fit layers {shapes}",
-            "a layer's weights have shape (inputs, outputs)",
+            f"weights of shapes {[np.shape(weights) for weights in state.weights]} do not fit the network's {shapes}",
+            "a layer's weights have shape (rows, outputs); fixed matrices follow, (neurons, classes)",
         )
     for name, number in (("seed", state.seed), ("sample", state.sample)):
         if not 0 <= number <= WORD_MASK:
             raise ConfigurationError(f"{name} {number} is not a 32-bit number", "use 0 to 4294967295")
-    loaded = [_integers(weights, f"weights of layer {index}") for index, weights in enumerate(state.weights)]
+    loaded = [_integers(weights, f"weights {index}") for index, weights in enumerate(state.weights)]
     for index, weights in enumerate(loaded):
-        _check_range(weights, array.weight.min, array.weight.max, f"weights of layer {index}")
+        _check_range(weights, array.weight.min, array.weight.max, f"weights {index}")
     return DeviceState(weights=loaded, seed=state.seed, sample=state.sample)
 
 

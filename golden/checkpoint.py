@@ -150,17 +150,17 @@ def _read_meta(path: Path, data: Any) -> _Meta:
 
 
 def _read_weights(path: Path, meta: _Meta, arrays: dict[str, Any]) -> list[Any]:
-    layers = meta.network.layers
-    names = [f"weights_{n}" for n in range(len(layers))]
+    blocks = meta.network.blocks
+    names = [f"weights_{n}" for n in range(len(blocks))]
     if sorted(arrays) != sorted(names):
         raise ConfigurationError(
             f"{path}: holds arrays {', '.join(sorted(arrays)) or 'none'}, expected {', '.join(names)}"
         )
-    for name, layer in zip(names, layers, strict=True):
+    for name, block in zip(names, blocks, strict=True):
         weights = arrays[name]
-        if weights.dtype != np.int16 or weights.shape != (layer.inputs, layer.outputs):
+        if weights.dtype != np.int16 or weights.shape != (block.rows, block.columns):
             raise ConfigurationError(
-                f"{path}: {name} is {weights.dtype} {weights.shape}, expected int16 {(layer.inputs, layer.outputs)}"
+                f"{path}: {name} is {weights.dtype} {weights.shape}, expected int16 {(block.rows, block.columns)}"
             )
         if weights.min() < meta.array.weight.min or weights.max() > meta.array.weight.max:
             raise ConfigurationError(f"{path}: {name} exceeds {meta.array.weight_bits} bits")

@@ -13,7 +13,7 @@ from ..arch.formats import FACTOR_MAX, TRACE_MAX
 from ..arch.noise import WORD_MASK, Domain
 from ..arch.registers import COUNTERS
 from .fixed import popcount, saturate
-from .network import LayerHistory
+from .network import LayerHistory, LearningHistory
 from .noise import digest, domain_keys, mix, step_keys
 
 SPIKE_BIT = 16
@@ -32,47 +32,50 @@ def count(histories: Sequence[LayerHistory], array: ArrayConfig) -> dict[str, in
     *batch, steps, _ = histories[0].events.shape
     counts["samples"] = int(torch.Size(batch).numel())
     counts["steps"] = counts["samples"] * steps
-    psi_below: Tensor | None = None
     for index, layer in enumerate(histories):
         groups = -(-layer.after.shape[-1] // array.parallel)
         events = int(popcount(layer.events).sum()) if index == 0 else int(layer.events.sum())
-        counts["events"] += events
         counts["spikes"] += int(layer.spikes.sum())
-        counts["scatter_words"] += groups * events
-        counts["fire_groups"] += groups * counts["steps"]
-        counts["membrane_saturations"] += int(layer.saturated.sum())
-        if layer.trace is not None:
-            _count_learning(counts, layer, psi_below, array)
-        psi_below = layer.psi
+        _count_forward(counts, groups, events, counts["steps"], layer.saturated)
+        if layer.learned is not None:
+            _count_learning(counts, layer, layer.learned, array)
     return counts
 
 
-def _count_learning(counts: dict[str, int], layer: LayerHistory, psi_below: Tensor | None, array: ArrayConfig) -> None:
+def _count_forward(counts: dict[str, int], groups: int, events: int, steps: int, saturated: Tensor) -> None:
+    """Add what SCATTER and FIRE count."""
+    counts["events"] += events
+    counts["scatter_words"] += groups * events
+    counts["fire_groups"] += groups * steps
+    counts["membrane_saturations"] += int(saturated.sum())
+
+
+def _count_learning(counts: dict[str, int], layer: LayerHistory, learned: LearningHistory, array: ArrayConfig) -> None:
     """Add what one layer counts when it learns."""
-    assert layer.trace is not None
-    assert layer.trace_raw is not None
-    assert layer.factor is not None
-    assert layer.signal_raw is not None
-    assert layer.updates is not None
-    assert layer.gate is not None
-    learned = layer.gate * layer.learns
-    rows = (layer.trace != 0).sum(-1) * learned
-    busy = _busy_groups(layer.factor, array.parallel)
-    update_words = int((rows * busy.sum(-1)).sum())
-    counts["update_rows"] += int(rows.sum())
-    counts["rows_skipped"] += int(((layer.trace == 0).sum(-1) * learned).sum())
-    counts["update_words"] += update_words
-    counts["update_words_skipped"] += int(rows.sum()) * busy.shape[-1] - update_words
-    counts["trace_saturations"] += int((layer.trace_raw > TRACE_MAX).sum())
-    for update in layer.updates:
+    counts["trace_saturations"] += int((learned.trace_raw > TRACE_MAX).sum())
+    for update in (update for updates in learned.updates for update in updates):
+        rows, groups = len(update.rows), -(-len(update.factor) // array.parallel)
+        busy = groups if update.all_groups else int(_busy_groups(update.factor, array.parallel).sum())
+        counts["update_rows"] += rows
+        counts["rows_skipped"] += learned.trace.shape[-1] - rows
+        counts["update_words"] += rows * busy
+        counts["update_words_skipped"] += rows * (groups - busy)
         counts["weight_updates"] += update.raw.numel()
         counts["weight_saturations"] += _clamped(update.raw, array.weight_bits)
-    if psi_below is not None:
-        gathered = (psi_below != 0).sum(-1) * layer.gate
-        busy[..., -1] = True
-        counts["gather_rows"] += int(gathered.sum())
-        counts["gather_words"] += int((gathered * busy.sum(-1)).sum())
-    counts["signal_saturations"] += int((layer.signal_raw > FACTOR_MAX).sum())
+    for step, signal in enumerate(learned.signal):
+        if signal is None:
+            continue
+        for raw in (signal.raw, signal.post_raw):
+            counts["signal_saturations"] += 0 if raw is None else int((raw > FACTOR_MAX).sum())
+        if signal.gathered is not None and signal.source is not None:
+            rows = int((signal.gathered != 0).sum())
+            busy_groups = _busy_groups(signal.source, array.parallel)
+            busy_groups[-1] = True
+            counts["gather_rows"] += rows
+            counts["gather_words"] += rows * int(busy_groups.sum())
+        if signal.side is not None:
+            groups = -(-len(signal.side.after) // array.parallel)
+            _count_forward(counts, groups, int(layer.spikes[step].sum()), 1, signal.side.saturated)
 
 
 def step_signatures(histories: Sequence[LayerHistory], array: ArrayConfig, seed: int, samples: Tensor) -> Tensor:
@@ -87,10 +90,18 @@ def step_signatures(histories: Sequence[LayerHistory], array: ArrayConfig, seed:
         word = _words(keys, index, Domain.STATE, layer.after.shape[-1])
         state = (layer.after & MEMBRANE_MASK) ^ (layer.spikes << SPIKE_BIT) ^ (layer.psi << PSI_BIT)
         neurons += digest(word ^ state).sum(-1)
-        if layer.trace is not None and layer.updates is not None:
-            word = _words(keys, index, Domain.TRACE, layer.trace.shape[-1])
-            traces += digest(word ^ layer.trace).masked_fill(layer.trace == 0, 0).sum(-1)
-            weights += torch.stack([_weight_terms(step.noise, step.raw, array).sum() for step in layer.updates])
+        if layer.learned is None:
+            continue
+        trace = layer.learned.trace
+        word = _words(keys, index, Domain.TRACE, trace.shape[-1])
+        traces += digest(word ^ trace).masked_fill(trace == 0, 0).sum(-1)
+        terms = ([_weight_terms(each.noise, each.raw, array) for each in step] for step in layer.learned.updates)
+        weights += torch.stack([torch.cat([*step, keys.new_zeros(1)]).sum() for step in terms])
+        for step, signal in enumerate(layer.learned.signal):
+            if signal is not None and signal.side is not None:
+                after = signal.side.after
+                word = _words(keys[step], signal.side.block, Domain.STATE, len(after))
+                neurons[step] += digest(word ^ (after & MEMBRANE_MASK)).sum()
     return torch.stack((weights, neurons, traces), -1) & WORD_MASK
 
 

@@ -1,74 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data sets: `digits` comes with scikit-learn, `mnist` and `nmnist` are read from a folder. Nothing is downloaded."""
+"""The data sets by name. `digits` comes with scikit-learn, the others are read from a folder; nothing is downloaded."""
 
 from __future__ import annotations
 
 import gzip
 import math
-import os
-import re
-import tempfile
-import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from ..arch.errors import ConfigurationError, ToolError, did_you_mean
-from .encode import binned
+from .dataset import FETCH, Dataset, Labels, Values, data_file, data_folder, fixed_order
+from .recordings import load_braille, load_fsdd, load_nmnist
 
-Values = npt.NDArray[np.uint8]
-Labels = npt.NDArray[np.int64]
+__all__ = ["LOADERS", "Dataset", "load", "load_digits", "load_mnist", "read_idx"]
 
-DATA_VARIABLE = "TRIFACTOR_DATA"
 CLASSES = 10
 INTENSITY_MAX = 255
 DIGITS_TEST_SHARE = 5
 """One digit in five is a test sample."""
-DIGITS_SEED = 0
-"""The raw stream of PCG64, which numpy promises never to change, shuffles the digits before they are split."""
 
 IMAGES_MAGIC = 0x803
 LABELS_MAGIC = 0x801
 MNIST_SIDE = 28
-
-NMNIST_FOLDERS = ("NMNIST", "NMNISTSmall")
-NMNIST_SIDE = 17
-NMNIST_STEPS = 12
-SACCADES_US = 300_000
-"""Three saccades of 100 ms; the few later events are dropped."""
-
-FETCH = "the file is damaged: fetch it again"
-
-_NMNIST_MEMBER = re.compile(r"(Train|Test)/\d/\d+\.bin")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dataset:
-    """Samples in a fixed order.
-
-    `images`: inputs are (N, pixels), intensities 0 … 255, still to be coded. `events`: (N, T, inputs), 0 or 1.
-    Labels are 0 … classes - 1. `shape` is that of one image or of one step's events.
-    """
-
-    name: str
-    kind: Literal["images", "events"]
-    classes: int
-    shape: tuple[int, ...]
-    train_inputs: Values
-    train_labels: Labels
-    test_inputs: Values
-    test_labels: Labels
-
-    @property
-    def inputs(self) -> int:
-        """Axons that a sample needs."""
-        return int(self.train_inputs.shape[-1])
 
 
 def load(
@@ -76,9 +34,9 @@ def load(
 ) -> Dataset:
     """The data set `name`, with its first `limit` training samples (the test set stays whole).
 
-    `data_dir` is the folder that holds `MNIST/raw` or `NMNISTSmall`; None takes the environment's TRIFACTOR_DATA.
-    `steps` is the number of time bins of `nmnist`. Raises `ConfigurationError` for what is missing or malformed, and
-    `ToolError` when `nmnist` lacks tonic.
+    `data_dir` is the folder that holds `MNIST/raw`, `NMNISTSmall`, `SpikingFSDD` or `Braille`; None takes the
+    environment's TRIFACTOR_DATA. `steps` is the number of time bins of recordings. Raises `ConfigurationError` for what
+    is missing or malformed, and `ToolError` when the package that reads the files is missing.
     """
     if name not in LOADERS:
         raise ConfigurationError(f"no data set is called {name!r}", did_you_mean(name, LOADERS))
@@ -99,7 +57,7 @@ def load_digits() -> Dataset:
     except ImportError as error:
         raise ToolError("the digits data set comes with scikit-learn", 'pip install "trifactor[golden]"') from error
     source = fetch()
-    order = np.argsort(np.random.PCG64(DIGITS_SEED).random_raw(len(source.target)), kind="stable")
+    order = fixed_order(len(source.target))
     inputs = np.rint(source.data[order] * (INTENSITY_MAX / 16)).astype(np.uint8)
     labels = source.target[order].astype(np.int64)
     tests = len(order) // DIGITS_TEST_SHARE
@@ -117,7 +75,7 @@ def load_digits() -> Dataset:
 
 def load_mnist(data_dir: str | Path | None) -> Dataset:
     """MNIST from the four idx files in `data_dir/MNIST/raw`, plain or gzip."""
-    folder = _folder(data_dir, ("MNIST/raw",), "MNIST")
+    folder = data_folder(data_dir, ("MNIST/raw",), "MNIST")
     train_inputs, train_labels = _read_pair(folder, "train")
     test_inputs, test_labels = _read_pair(folder, "t10k")
     return Dataset(
@@ -132,32 +90,13 @@ def load_mnist(data_dir: str | Path | None) -> Dataset:
     )
 
 
-def load_nmnist(data_dir: str | Path | None, steps: int | None = None) -> Dataset:
-    """N-MNIST recordings from `data_dir/NMNIST` or `data_dir/NMNISTSmall`: Train and Test as folders or zips.
-
-    Each becomes `steps` time bins of 2x17x17 inputs: 1 where any event of that polarity fell into the 2x2 pixels.
-    """
-    steps = NMNIST_STEPS if steps is None else steps
-    folder = _folder(data_dir, NMNIST_FOLDERS, "N-MNIST")
-    with _unpacked(folder) as unpacked:
-        train_inputs, train_labels = _read_recordings(unpacked, steps, train=True)
-        test_inputs, test_labels = _read_recordings(unpacked, steps, train=False)
-    return Dataset(
-        name="nmnist",
-        kind="events",
-        classes=CLASSES,
-        shape=(2, NMNIST_SIDE, NMNIST_SIDE),
-        train_inputs=train_inputs,
-        train_labels=train_labels,
-        test_inputs=test_inputs,
-        test_labels=test_labels,
-    )
-
-
 LOADERS: dict[str, Callable[[str | Path | None, int | None], Dataset]] = {
     "digits": lambda data_dir, steps: load_digits(),
     "mnist": lambda data_dir, steps: load_mnist(data_dir),
     "nmnist": load_nmnist,
+    "fsdd": load_fsdd,
+    "braille": load_braille,
+    "braille-12": partial(load_braille, polarities=1),
 }
 
 
@@ -187,36 +126,11 @@ def read_idx(path: Path, magic: int) -> Values:
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
 
 
-def bin_events(events: Any, steps: int) -> Values:
-    """Events of a 34x34 sensor (a structured array: x, y, t in microseconds, p) as (steps, 2*17*17) zeros and ones.
-
-    The input is `(p * 17 + y // 2) * 17 + x // 2`. Raises `ConfigurationError` for an event outside the sensor.
-    """
-    x, y = events["x"] >> 1, events["y"] >> 1
-    if events.size and max(x.max(), y.max()) >= NMNIST_SIDE:
-        raise ConfigurationError(f"an event at ({events['x'].max()}, {events['y'].max()}) is outside the 34x34 sensor")
-    channels = (events["p"] * NMNIST_SIDE + y) * NMNIST_SIDE + x
-    bins = binned(events["t"], channels, duration=SACCADES_US, steps=steps, inputs=2 * NMNIST_SIDE**2)
-    return bins.astype(np.uint8)
-
-
-def _folder(data_dir: str | Path | None, names: tuple[str, ...], what: str) -> Path:
-    """The first of `names` that is a folder in `data_dir` or, without one, in the environment's."""
-    given = data_dir if data_dir is not None else os.environ.get(DATA_VARIABLE)
-    if not given:
-        raise ConfigurationError(
-            f"{what} needs a data folder", f"set {DATA_VARIABLE} to the folder that holds {names[-1]}"
-        )
-    for name in names:
-        if (folder := Path(given) / name).is_dir():
-            return folder
-    raise ConfigurationError(f"no folder {Path(given) / names[-1]}", f"{what} is looked for there; see {DATA_VARIABLE}")
-
-
 def _read_pair(folder: Path, part: str) -> tuple[Values, Labels]:
     """Images and labels of one part of MNIST."""
-    images_path = _find(folder, f"{part}-images-idx3-ubyte")
-    labels_path = _find(folder, f"{part}-labels-idx1-ubyte")
+    hint = "MNIST is four idx files in MNIST/raw"
+    images_path = data_file(folder, f"{part}-images-idx3-ubyte", hint)
+    labels_path = data_file(folder, f"{part}-labels-idx1-ubyte", hint)
     images = read_idx(images_path, IMAGES_MAGIC)
     labels = read_idx(labels_path, LABELS_MAGIC)
     if images.shape[1:] != (MNIST_SIDE, MNIST_SIDE):
@@ -228,61 +142,3 @@ def _read_pair(folder: Path, part: str) -> tuple[Values, Labels]:
     if labels.max() >= CLASSES:
         raise ConfigurationError(f"{labels_path}: label {labels.max()} is not a digit", FETCH)
     return images.reshape(len(images), -1), labels.astype(np.int64)
-
-
-def _find(folder: Path, stem: str) -> Path:
-    for name in (stem, f"{stem}.gz"):
-        if (folder / name).is_file():
-            return folder / name
-    raise ConfigurationError(f"no file {folder / stem} nor {stem}.gz", "MNIST is four idx files in MNIST/raw")
-
-
-@contextmanager
-def _unpacked(folder: Path) -> Iterator[Path]:
-    """A folder with Train and Test: `folder` itself, or for the time of the context a copy made from its zips."""
-    if (folder / "Train").is_dir() and (folder / "Test").is_dir():
-        yield folder
-        return
-    with tempfile.TemporaryDirectory(prefix="trifactor-nmnist-") as temporary:
-        copy = Path(temporary) / folder.name
-        for name in ("train.zip", "test.zip"):
-            path = folder / name
-            if not path.is_file():
-                raise ConfigurationError(f"no file {path}", f"{folder} needs Train and Test, or train.zip and test.zip")
-            try:
-                with zipfile.ZipFile(path) as archive:
-                    archive.extractall(copy, [name for name in archive.namelist() if _NMNIST_MEMBER.fullmatch(name)])
-            except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-                raise ConfigurationError(f"{path}: cannot be unpacked: {error}", FETCH) from error
-        yield copy
-
-
-def _read_recordings(folder: Path, steps: int, *, train: bool) -> tuple[Values, Labels]:
-    """All recordings of one part, in the order of their numbers, which is that of MNIST."""
-    try:
-        from tonic.datasets import NMNIST
-    except ImportError as error:
-        raise ToolError("nmnist is read by tonic, which is not installed", 'pip install "trifactor[data]"') from error
-    # tonic derives the folder from the class's name, and refuses to read fewer than 10 000 recordings.
-    reader = type(folder.name, (NMNIST,), {"_check_exists": lambda self: True})
-    try:
-        recordings = reader(str(folder.parent), train=train)
-    except ValueError as error:
-        raise ConfigurationError(
-            f"{folder}: a recording outside the folders 0 … 9", "expected LABEL/NUMBER.bin"
-        ) from error
-    order = sorted(range(len(recordings)), key=lambda index: Path(recordings.data[index]).name)
-    if not order:
-        raise ConfigurationError(
-            f"{folder / ('Train' if train else 'Test')}: holds no recording", "expected LABEL/NUMBER.bin"
-        )
-    inputs = np.zeros((len(order), steps, 2 * NMNIST_SIDE**2), np.uint8)
-    labels = np.zeros(len(order), np.int64)
-    for position, index in enumerate(order):
-        try:
-            events, label = recordings[index]
-            inputs[position] = bin_events(events, steps)
-        except (OSError, ValueError, ConfigurationError) as error:
-            raise ConfigurationError(f"{recordings.data[index]}: not a recording: {error}", FETCH) from error
-        labels[position] = label
-    return inputs, labels

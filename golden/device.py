@@ -18,6 +18,7 @@ from ..arch.placement import place
 from . import network as net
 from .arguments import checked_inputs, checked_labels, checked_record, checked_state
 from .counters import count, step_signatures, zero_counters
+from .plan import SampleNoise, use_keys
 from .readout import predicted
 
 BATCH = 256
@@ -40,9 +41,7 @@ class GoldenDevice:
         self.network = network
         self.torch_device = torch_device
         self._params = net.network_params(network, array, torch_device)
-        self.load(
-            state or DeviceState(weights=[np.zeros((own.inputs, own.outputs), np.int64) for own in network.layers])
-        )
+        self.load(state or DeviceState(weights=[np.zeros((own.rows, own.columns), np.int64) for own in network.blocks]))
 
     @property
     def state(self) -> DeviceState:
@@ -83,17 +82,17 @@ class GoldenDevice:
         """
         values = checked_inputs(inputs, self.network, self.array)
         known = checked_labels(labels, len(values), self.network, learn=learn)
-        result = _Result(self.array, checked_record(record))
+        result = _Result(self.array, checked_record(record, self.array))
         size = 1 if learn else BATCH
         for start in range(0, len(values), size):
             events = torch.as_tensor(values[start : start + size], device=self.torch_device)
             numbers = (torch.arange(len(events), device=self.torch_device) + self._sample) & WORD_MASK
             if learn and known is not None:
-                noise = net.sample_noise(self._params.plan, self._keys(events.shape[1]))
+                noise = SampleNoise(self._params.plan, self._keys(events.shape[1]))
                 steps = net.learn(
                     self._params, self._weights, events[0], int(known[start]), noise, self._gate(len(events[0]))
                 )
-                histories = net.history_of(self._params, events[0], list(steps))
+                histories = net.history_of(self._params, list(steps))
                 numbers = numbers[0]
             else:
                 histories = net.forward(self._params, self._weights, events)
@@ -123,7 +122,7 @@ class GoldenDevice:
 
     def _learn(self, events: Tensor | IntArray, label: int) -> Iterator[net.LearningStep]:
         values = torch.as_tensor(events, dtype=torch.int64, device=self.torch_device)
-        noise = net.sample_noise(self._params.plan, self._keys(len(values)))
+        noise = SampleNoise(self._params.plan, self._keys(len(values)))
         yield from net.learn(self._params, self._weights, values, label, noise, self._gate(len(values)))
         self._sample = (self._sample + 1) & WORD_MASK
 
@@ -136,7 +135,7 @@ class GoldenDevice:
         first, known = self._ahead
         if not (first <= self._sample < first + BATCH and known.shape[1] == steps):
             numbers = torch.arange(self._sample, self._sample + BATCH, device=self.torch_device)
-            first, known = self._sample, net.use_keys(self._params.plan, self._seed, numbers, steps)
+            first, known = self._sample, use_keys(self._params.plan, self._seed, numbers, steps)
             self._ahead = first, known
         return known[self._sample - first]
 
@@ -159,9 +158,13 @@ class _Result:
             self._keep("spikes", [layer.spikes for layer in histories])
         if "membranes" in self._record:
             self._keep("membranes", [layer.after for layer in histories])
+        if "post_traces" in self._record:
+            self._keep("post_traces", [layer.post for layer in histories if layer.post is not None])
         if "traces" in self._record:
-            still = (torch.zeros_like(layer.events) if layer.trace is None else layer.trace for layer in histories)
-            self._keep("traces", list(still))
+            traces = (
+                torch.zeros_like(layer.events) if layer.learned is None else layer.learned.trace for layer in histories
+            )
+            self._keep("traces", list(traces))
         if "signatures" in self._record:
             self._keep("signatures", [step_signatures(histories, self._array, seed, numbers)])
 
@@ -173,7 +176,8 @@ class _Result:
     def record(self, signatures: IntArray) -> Record:
         """What was asked for; signatures go on from `signatures`, shape (3,)."""
         record = Record(counters=self.counters)
-        record.spikes, record.membranes, record.traces = map(self._joined, ("spikes", "membranes", "traces"))
+        for name in ("spikes", "membranes", "traces", "post_traces"):
+            setattr(record, name, self._joined(name))
         for terms in self._joined("signatures"):
             record.signatures = (signatures + terms.reshape(-1, 3).cumsum(0).reshape(terms.shape)) & WORD_MASK
         return record

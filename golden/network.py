@@ -10,56 +10,50 @@ import torch
 from torch import Tensor
 
 from ..arch.array import ArrayConfig
-from ..arch.formats import EXPONENT_MAX
+from ..arch.formats import EXPONENT_MAX, UNIT
 from ..arch.network import Network
-from ..arch.noise import ROUND_BITS, WORD_BITS, Domain
 from . import learning, neuron, readout
-from .learning import LearningParams, Rows, Update
+from .learning import Eligibility, LearningParams, Rows, Update
 from .neuron import NeuronOutput, NeuronParams, NeuronState
-from .noise import LAYER_STRIDE, doubled, mix, round_noise, step_keys
+from .noise import round_noise
+from .plan import NoisePlan, SampleNoise, StepNoise, noise_plan
 from .readout import ReadoutParams
 
 
-class NoisePlan(NamedTuple):
-    """Which noise words a step needs: word n is `mix(key(codes[owner[n]]) ^ place[n])`; `sizes` splits them.
+class LayerShape(NamedTuple):
+    """How a layer is wired: neurons below, its own rows for them, a bias; and how its learning signal comes.
 
-    In this order: SIGNAL (or ERROR) of all layers' neurons, WEIGHT of all layers' rows.
+    `block` is the matrix that the signal is gathered from, `above` the layer whose factors are, None where a readout of
+    its own has them; `sign` says that they count by their signs.
     """
 
-    codes: Tensor
-    owner: Tensor
-    place: Tensor
-    sizes: tuple[int, ...]
+    recurrent: bool
+    bias: bool
+    eligibility: bool
+    block: int
+    above: int | None
+    sign: bool
 
 
 class NetworkParams(NamedTuple):
-    """Everything but the weights, one entry per layer."""
+    """Everything but the weights, one entry per layer, but `containers`, which has one per block. `side` are the
+    neurons of a layer's own readout."""
 
     neurons: tuple[NeuronParams, ...]
     learning: tuple[LearningParams, ...]
+    shapes: tuple[LayerShape, ...]
     readout: ReadoutParams
     containers: tuple[torch.dtype, ...]
     graded: bool
+    by_sample: bool
+    side: NeuronParams
     plan: NoisePlan
 
 
-class SampleNoise(NamedTuple):
-    """Noise of one sample: per layer, then per step, a tensor of shape (n,).
-
-    `factor` is the 7 bits that round a neuron's factor, `signal` the neurons' words, `weight` the rows' doubled words.
-    """
-
-    factor: list[tuple[Tensor, ...]]
-    signal: list[tuple[Tensor, ...]]
-    weight: list[tuple[Tensor, ...]]
-
-
 class LayerHistory(NamedTuple):
-    """What one layer did, of shape (..., T, n). The last six are None when nothing was learned.
+    """What one layer did, of shape (..., T, n).
 
-    `events` x, `after` v, `saturated` where u or c was clamped, `trace` p and `trace_raw` p unsaturated; `factor` G as
-    the products took it, `signal_raw` its magnitude before it was clamped or rounded; `updates` one entry per step;
-    `gate`, (..., T), the steps that learned, `learns` whether this layer's weights moved in them.
+    `events` x of all rows, `after` v, `saturated` where a state was clamped, `learned` what only learning samples have.
     """
 
     events: Tensor
@@ -67,17 +61,53 @@ class LayerHistory(NamedTuple):
     after: Tensor
     spikes: Tensor
     psi: Tensor
-    trace: Tensor | None = None
-    trace_raw: Tensor | None = None
-    factor: Tensor | None = None
-    signal_raw: Tensor | None = None
-    updates: list[Update] | None = None
-    gate: Tensor | None = None
-    learns: bool = True
+    post: Tensor | None = None
+    learned: LearningHistory | None = None
+
+
+class LearningHistory(NamedTuple):
+    """What one layer did while it learned, of shape (T, n): `trace` p, `trace_raw` p unsaturated; then one entry per
+    step: `signal` how its factors came, None in a step that did not learn, and the updates."""
+
+    trace: Tensor
+    trace_raw: Tensor
+    signal: list[SignalStep | None]
+    updates: list[tuple[Update, ...]]
+
+
+class SideStep(NamedTuple):
+    """What a local readout did in one step: its membranes, and where they were clamped; of the block `block`."""
+
+    block: int
+    after: Tensor
+    saturated: Tensor
+
+
+class SignalStep(NamedTuple):
+    """How the factors of a layer came: `gathered` rows, from the factors `source` of the neurons above, or neither in
+    the readout; G and H, their magnitudes unclamped; `side`, what a readout of its own did."""
+
+    gathered: Tensor | None
+    source: Tensor | None
+    factor: Tensor
+    raw: Tensor
+    post_factor: Tensor | None
+    post_raw: Tensor | None
+    side: SideStep | None
+
+
+class LearningStep(NamedTuple):
+    """What one step did, per layer: x of all rows, `(v, output)`, `(p, unsaturated p)`, the signal, the updates."""
+
+    inputs: list[Tensor]
+    outputs: list[tuple[NeuronState, NeuronOutput]]
+    traces: list[tuple[Tensor, Tensor]]
+    signals: list[SignalStep | None]
+    updates: list[tuple[Update, ...]]
 
 
 def container(array: ArrayConfig, inputs: int, outputs: int) -> torch.dtype:
-    """Float type that holds every partial sum of a layer's matmuls exactly.
+    """Float type that holds every partial sum of a block's matmuls exactly.
 
     Forward sums are at most `2**(synapse_bits - 1) * inputs * (2**event_bits - 1)`, gathered ones
     `2**(synapse_bits - 1) * outputs * 2**8`. Operands have at most 8 significant bits, so not even TF32 or bfloat16
@@ -89,14 +119,29 @@ def container(array: ArrayConfig, inputs: int, outputs: int) -> torch.dtype:
 
 def network_params(network: Network, array: ArrayConfig, torch_device: str = "cpu") -> NetworkParams:
     """Coefficients and tables of `network` on `array`."""
-    layers = range(len(network.layers))
+    last = len(network.layers) - 1
+    layers = range(last + 1)
+    neurons = tuple(neuron.neuron_params(network, array, layer, torch_device) for layer in layers)
     return NetworkParams(
-        neurons=tuple(neuron.neuron_params(network, array, layer, torch_device) for layer in layers),
+        neurons=neurons,
         learning=tuple(learning.learning_params(network, array, layer, torch_device) for layer in layers),
+        shapes=tuple(
+            LayerShape(
+                recurrent=own.recurrent,
+                bias=own.bias,
+                eligibility=own.eligibility,
+                block=0 if index == last else network.signal_block(index),
+                above={"backprop": index + 1, "local": None}.get(own.signal, last),
+                sign=own.signal == "sign-feedback",
+            )
+            for index, own in enumerate(network.layers)
+        ),
         readout=readout.readout_params(network, torch_device),
-        containers=tuple(container(array, layer.inputs, layer.outputs) for layer in network.layers),
+        containers=tuple(container(array, block.rows, block.columns) for block in network.blocks),
         graded=array.event_bits > 1,
-        plan=_noise_plan(network, torch_device),
+        by_sample=network.apply == "sample",
+        side=neurons[last]._replace(decay=0, current_decay=0 if array.has("cuba") else None, clamp=False),
+        plan=noise_plan(network, torch_device),
     )
 
 
@@ -104,31 +149,29 @@ def forward(params: NetworkParams, weights: Sequence[Tensor], events: Tensor) ->
     """Samples that do not learn: `events` of shape (B, T, inputs), int64; `weights` as stored, int32."""
     histories = []
     for layer, coefficients in enumerate(params.neurons):
-        active = _in_container(params, layer, weights[layer])
-        currents = (events.to(active.dtype) @ active).long()
+        shape = params.shapes[layer]
+        active = _in_container(params, layer, weights[layer], params.learning[layer].active_shift)
+        below = active[: events.shape[-1]]
+        currents = (events.to(active.dtype) @ below).long()
+        if shape.bias:
+            currents += active[-1].long()
+        own = active[len(below) : len(below) + currents.shape[-1]]
         state = neuron.first_state(coefficients, currents[:, 0])
-        steps = []
-        for current in currents.unbind(1):
-            state, out = neuron.step(coefficients, state, current)
+        fired = torch.zeros_like(currents[:, 0])
+        rows, steps, posts = [], [], []
+        for step, below_current in enumerate(currents.unbind(1)):
+            rows.append(_rows(shape, events[:, step], fired))
+            returning = (fired.to(active.dtype) @ own).long() if shape.recurrent else 0
+            state, out = neuron.step(coefficients, state, below_current + returning)
+            fired = out.spikes
             steps.append((out.saturated, state.membrane, out.spikes, out.psi))
+            if state.post is not None:
+                posts.append(state.post)
         saturated, after, spikes, psi = (torch.stack(parts, 1) for parts in zip(*steps, strict=True))
-        history = LayerHistory(events, saturated, after, spikes, psi)
-        histories.append(history)
-        events = history.spikes
+        post = torch.stack(posts, 1) if posts else None
+        histories.append(LayerHistory(torch.stack(rows, 1), saturated, after, spikes, psi, post))
+        events = spikes
     return histories
-
-
-class LearningStep(NamedTuple):
-    """What one step did, per layer: `(v, output)`, `(p, unsaturated p)`, `(G, its magnitude unclamped)`, the update.
-
-    `gate` says whether it learned; if not, every G is 0 and the updates are empty.
-    """
-
-    outputs: list[tuple[NeuronState, NeuronOutput]]
-    traces: list[tuple[Tensor, Tensor]]
-    factors: list[tuple[Tensor, Tensor]]
-    updates: list[Update]
-    gate: bool
 
 
 def learn(
@@ -141,106 +184,166 @@ def learn(
 ) -> Iterator[LearningStep]:
     """Learn one sample, step by step: `events` of shape (T, inputs), int64.
 
-    `weights`, as stored, int32, move in place at every step that `gate` opens.
+    `weights`, as stored, int32, move in place at every step that `gate` opens. What neurons see of them moves with
+    them, or, where the network applies by sample, after the last step.
     """
-    layers = range(len(weights))
-    last = len(weights) - 1
-    states = [
-        neuron.first_state(own, torch.zeros(layer.shape[1], dtype=torch.int64, device=events.device))
-        for own, layer in zip(params.neurons, weights, strict=True)
-    ]
-    traces = [torch.zeros(layer.shape[0], dtype=torch.int64, device=events.device) for layer in weights]
-    nothing = Update(*torch.empty(2, 0, dtype=torch.int32, device=events.device))
-    for time, x in enumerate(events.unbind(0)):
-        inputs = [x]
-        outputs = []
+    layers = range(len(params.neurons))
+    shift = params.learning[0].active_shift
+    seen = _Seen([stored >> shift for stored in weights], 0) if params.by_sample else _Seen(weights, shift)
+    fired = [torch.zeros(weights[layer].shape[1], dtype=torch.int64, device=events.device) for layer in layers]
+    traces = [torch.zeros(weights[layer].shape[0], dtype=torch.int64, device=events.device) for layer in layers]
+    states = [neuron.first_state(params.neurons[layer], fired[layer]) for layer in layers]
+    touched = traces
+    eligible = {layer: weights[layer].long() * 0 for layer in layers if params.shapes[layer].eligibility}
+    for time, below in enumerate(events.unbind(0)):
+        inputs: list[Tensor] = []
+        outputs: list[tuple[NeuronState, NeuronOutput]] = []
         for layer in layers:
-            graded = params.graded and layer == 0
-            current = _current(inputs[layer], weights[layer], params.learning[layer].active_shift, graded)
+            rows = _rows(params.shapes[layer], outputs[-1][1].spikes if outputs else below, fired[layer])
+            current = _current(rows, seen.weights[layer], seen.shift, params.graded and layer == 0)
             states[layer], out = neuron.step(params.neurons[layer], states[layer], current)
+            inputs.append(rows)
             outputs.append((states[layer], out))
-            inputs.append(out.spikes)
+            fired[layer] = out.spikes
 
         moved = [learning.trace_step(params.learning[layer], traces[layer], inputs[layer]) for layer in layers]
-        traces = [trace for trace, _ in moved]
-        if not gate[time]:
-            yield LearningStep(outputs, moved, _nothing_learned(outputs), [nothing] * len(weights), gate=False)
-            continue
-
-        on = out.membrane if params.readout.on_membrane else out.current
-        e = readout.error(params.readout, on, label)
-        magnitude = e.abs()
-        factor = learning.rounded(params.learning[last], magnitude, noise.factor[last][time]) * e.sign()
-        factors = [(factor, magnitude)]
-        for layer in range(last, 0, -1):
-            below = layer - 1
-            active = _in_container(params, layer, weights[layer])
-            delta = (active @ factors[0][0].to(active.dtype)).long()
-            signal = (noise.signal[below][time], noise.factor[below][time])
-            factors.insert(0, learning.modulate(params.learning[below], delta, outputs[below][1].psi, *signal))
-
+        visited = traces = [trace for trace, _ in moved]
+        committing = params.by_sample and time == len(events) - 1
+        if params.by_sample:
+            touched = [before | now for before, now in zip(touched, traces, strict=True)]
+            visited = touched if committing else traces
+        signals: list[SignalStep | None] = [None] * len(layers)
+        if gate[time]:
+            signals = _signals(params, seen, outputs, label, noise.at(time))
         updates = []
-        for layer in layers:
-            own = params.learning[layer]
-            if not own.learns:
-                updates.append(nothing)
-                continue
-            words = noise.weight[layer][time]
-            pre = learning.rounded(own, traces[layer], round_noise(words))
-            updates.append(learning.update(own, weights[layer], Rows(traces[layer], pre, words), factors[layer][0]))
-        yield LearningStep(outputs, moved, factors, updates, gate=True)
+        for layer, signal in enumerate(signals):
+            eligibility = None
+            kappa = outputs[layer][1].kappa
+            if kappa is not None:
+                eligibility = learning.eligibility(
+                    params.learning[layer], eligible[layer], moved[layer][1], inputs[layer], kappa
+                )
+            moving = _Moving(inputs[layer], traces[layer], visited[layer], signal, committing, eligibility)
+            updates.append(_updates(params, layer, weights[layer], moving, noise.at(time)))
+        yield LearningStep(inputs, outputs, moved, signals, updates)
 
 
-def _nothing_learned(outputs: Sequence[tuple[NeuronState, NeuronOutput]]) -> list[tuple[Tensor, Tensor]]:
-    """Factors of a step that does not learn."""
-    still = [torch.zeros_like(state.membrane) for state, _ in outputs]
-    return [(zero, zero) for zero in still]
+class _Seen(NamedTuple):
+    """The weights that neurons and learning signals see, `weights >> shift`, a matrix per block."""
+
+    weights: Sequence[Tensor]
+    shift: int
 
 
-def history_of(params: NetworkParams, events: Tensor, steps: Sequence[LearningStep]) -> list[LayerHistory]:
+class _Moving(NamedTuple):
+    """What moves a layer's weights in a step: x, p, the rows that an update by traces visits, the factors."""
+
+    events: Tensor
+    trace: Tensor
+    visited: Tensor
+    signal: SignalStep | None
+    committing: bool
+    eligibility: Eligibility | None
+
+
+def _signals(
+    params: NetworkParams,
+    seen: _Seen,
+    outputs: Sequence[tuple[NeuronState, NeuronOutput]],
+    label: int,
+    noise: StepNoise,
+) -> list[SignalStep | None]:
+    """The factors of all layers in one step, from the readout down."""
+    last = len(outputs) - 1
+    out = outputs[last][1]
+    on = out.membrane if params.readout.on_membrane else out.current
+    factor, magnitude = _error_factor(params, on, label, noise.signal[last].round)
+    signals: list[SignalStep | None] = [SignalStep(None, None, factor, magnitude, None, None, None)]
+    for layer in range(last - 1, -1, -1):
+        shape, own, out = params.shapes[layer], params.learning[layer], outputs[layer][1]
+        side = None
+        if shape.above is None:
+            current = _current(out.spikes, seen.weights[shape.block], seen.shift, graded=False)
+            _, own_out = neuron.step(params.side, neuron.first_state(params.side, current), current)
+            side = SideStep(shape.block, own_out.membrane, own_out.saturated)
+            on = own_out.membrane if params.readout.on_membrane else own_out.current
+            source, _ = _error_factor(params, on, label, noise.side[shape.block])
+        else:
+            above = signals[shape.above - layer - 1]
+            assert above is not None
+            source = above.factor.sign() * UNIT if shape.sign else above.factor
+        active = _in_container(params, shape.block, seen.weights[shape.block][: len(out.psi)], seen.shift)
+        delta = (active @ source.to(active.dtype)).long()
+        gathered = out.psi if out.post is None else out.psi | out.post
+        factor, raw = learning.modulate(own, delta, out.psi, noise.signal[layer], own.signal_shift)
+        post_factor = post_raw = None
+        if out.post is not None:
+            post_factor, post_raw = learning.modulate(own, delta, out.post, noise.post[layer], own.post_shift)
+            post_factor = post_factor * own.post
+        signals.insert(0, SignalStep(gathered, source, factor, raw, post_factor, post_raw, side))
+    return signals
+
+
+def _error_factor(params: NetworkParams, value: Tensor, label: int, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """The factors of a readout whose neurons hold `value`, and the magnitude of its error."""
+    error = readout.error(params.readout, value, label)
+    magnitude = error.abs()
+    return learning.rounded(params.learning[-1], magnitude, noise) * error.sign(), magnitude
+
+
+def _updates(
+    params: NetworkParams, layer: int, stored: Tensor, moving: _Moving, noise: StepNoise
+) -> tuple[Update, ...]:
+    """Move the weights of one layer: by traces, then by events."""
+    own, signal = params.learning[layer], moving.signal
+    if not own.learns or (signal is None and not moving.committing and moving.eligibility is None):
+        return ()
+    words = noise.weight[layer]
+    pre = learning.rounded(own, moving.trace, round_noise(words))
+    factor = torch.zeros_like(stored[0], dtype=torch.int64) if signal is None else signal.factor
+    if moving.eligibility is not None:
+        return (learning.eligible_update(own, stored, Rows(moving.visited, words, words), factor, moving.eligibility),)
+    by_traces = learning.update(own, stored, Rows(moving.visited, pre, words), factor, all_groups=moving.committing)
+    if signal is None or signal.post_factor is None:
+        return (by_traces,)
+    words = noise.event[layer]
+    pre = learning.event_factor(own, moving.events, round_noise(words))
+    return by_traces, learning.update(own, stored, Rows(moving.events, pre, words), signal.post_factor)
+
+
+def history_of(params: NetworkParams, steps: Sequence[LearningStep]) -> list[LayerHistory]:
     """All steps of a sample stacked: one `LayerHistory` of shape (T, n) per layer."""
     histories = []
-    for layer in range(len(steps[0].updates)):
+    for layer in range(len(params.neurons)):
         outputs = [step.outputs[layer] for step in steps]
-        spikes = torch.stack([out.spikes for _, out in outputs])
-        history = LayerHistory(
-            events=events,
-            saturated=torch.stack([out.saturated for _, out in outputs]),
-            after=torch.stack([state.membrane for state, _ in outputs]),
-            spikes=spikes,
-            psi=torch.stack([out.psi for _, out in outputs]),
-            trace=torch.stack([step.traces[layer][0] for step in steps]),
-            trace_raw=torch.stack([step.traces[layer][1] for step in steps]),
-            factor=torch.stack([step.factors[layer][0] for step in steps]),
-            signal_raw=torch.stack([step.factors[layer][1] for step in steps]),
-            updates=[step.updates[layer] for step in steps],
-            gate=torch.tensor([step.gate for step in steps], device=events.device),
-            learns=params.learning[layer].learns,
+        posts = [state.post for state, _ in outputs if state.post is not None]
+        histories.append(
+            LayerHistory(
+                events=torch.stack([step.inputs[layer] for step in steps]),
+                saturated=torch.stack([out.saturated for _, out in outputs]),
+                after=torch.stack([state.membrane for state, _ in outputs]),
+                spikes=torch.stack([out.spikes for _, out in outputs]),
+                psi=torch.stack([out.psi for _, out in outputs]),
+                post=torch.stack(posts) if posts else None,
+                learned=LearningHistory(
+                    trace=torch.stack([step.traces[layer][0] for step in steps]),
+                    trace_raw=torch.stack([step.traces[layer][1] for step in steps]),
+                    signal=[step.signals[layer] for step in steps],
+                    updates=[step.updates[layer] for step in steps],
+                ),
+            )
         )
-        histories.append(history)
-        events = spikes
     return histories
 
 
-def use_keys(plan: NoisePlan, seed: int, samples: Tensor, steps: int) -> Tensor:
-    """Key of every use of noise: shape (*samples.shape, T, uses)."""
-    return mix(step_keys(seed, samples, steps).unsqueeze(-1) ^ plan.codes)
-
-
-def sample_noise(plan: NoisePlan, keys: Tensor) -> SampleNoise:
-    """All noise words that a sample needs to learn, hashed at once from its `use_keys` of shape (T, uses)."""
-    words = mix(keys.index_select(1, plan.owner) ^ plan.place)
-    layers = len(plan.sizes) // 2
-
-    def by_layer(values: Tensor, use: int) -> list[tuple[Tensor, ...]]:
-        parts = torch.split_with_sizes(values, plan.sizes, 1)[use * layers : (use + 1) * layers]
-        return [part.unbind(0) for part in parts]
-
-    return SampleNoise(
-        factor=by_layer(words >> (WORD_BITS - ROUND_BITS), 0),
-        signal=by_layer(words, 0),
-        weight=by_layer(doubled(words), 1),
-    )
+def _rows(shape: LayerShape, below: Tensor, own: Tensor) -> Tensor:
+    """x of all rows of a layer, (..., rows): from below, its own spikes of the step before, the bias."""
+    parts = [below]
+    if shape.recurrent:
+        parts.append(own)
+    if shape.bias:
+        parts.append(torch.ones_like(below[..., :1]))
+    return torch.cat(parts, -1) if len(parts) > 1 else below
 
 
 def _current(events: Tensor, stored: Tensor, active_shift: int, graded: bool) -> Tensor:
@@ -253,22 +356,6 @@ def _current(events: Tensor, stored: Tensor, active_shift: int, graded: bool) ->
     return terms.sum(0, dtype=torch.int32).long()
 
 
-def _in_container(params: NetworkParams, layer: int, stored: Tensor) -> Tensor:
-    """A layer's active weights in floats, for there is no integer matmul on every device: see `container`."""
-    return (stored >> params.learning[layer].active_shift).to(params.containers[layer])
-
-
-def _noise_plan(network: Network, torch_device: str) -> NoisePlan:
-    last = len(network.layers) - 1
-    layers = list(enumerate(network.layers))
-    uses = [
-        *((layer, Domain.ERROR if layer == last else Domain.SIGNAL, own.outputs) for layer, own in layers),
-        *((layer, Domain.WEIGHT, own.inputs) for layer, own in layers),
-    ]
-    sizes = tuple(size for _, _, size in uses)
-    return NoisePlan(
-        codes=torch.tensor([LAYER_STRIDE * layer + int(domain) for layer, domain, _ in uses], device=torch_device),
-        owner=torch.arange(len(uses)).repeat_interleave(torch.tensor(sizes)).to(torch_device),
-        place=torch.cat([torch.arange(size) for size in sizes]).to(torch_device),
-        sizes=sizes,
-    )
+def _in_container(params: NetworkParams, block: int, stored: Tensor, shift: int) -> Tensor:
+    """A block's active weights in floats, for there is no integer matmul on every device: see `container`."""
+    return (stored >> shift).to(params.containers[block])

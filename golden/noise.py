@@ -12,6 +12,7 @@ from ..arch.noise import (
     BLOCK_BITS,
     DIGEST_SHL,
     DIGEST_SHR,
+    LAYER_STRIDE,
     MIX_STEPS,
     OWN_BITS,
     ROUND_BITS,
@@ -22,9 +23,6 @@ from ..arch.noise import (
     WORD_MASK,
     Domain,
 )
-
-LAYER_STRIDE = 8
-"""A key's code is `LAYER_STRIDE * layer + domain`."""
 
 
 @cache
@@ -95,6 +93,11 @@ def row_noise(word: Tensor) -> Tensor:
 def round_noise(word: Tensor) -> Tensor:
     """`arch.noise.round_noise` of every word, or doubled word."""
     return (word ^ word >> 8) & ((1 << ROUND_BITS) - 1)
+
+
+def eligibility_noise(noise: Tensor) -> Tensor:
+    """`arch.noise.eligibility_noise` from int32 `synapse_noise`."""
+    return (noise >> (WORD_BITS - OWN_BITS - ROUND_BITS)) & ((1 << ROUND_BITS) - 1)
 
 
 def update_noise(noise: Tensor, row: Tensor) -> Tensor:

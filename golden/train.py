@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from ..arch.formats import RATE_SHIFT_MAX
 from ..arch.network import Network
 from .checkpoint import Model, Training, load_model, save_model
 from .coding import Coding
-from .data import Dataset
+from .dataset import Dataset
 from .device import GoldenDevice
 
 TEST_SEED = 0x7E57
@@ -40,19 +40,35 @@ PROBE = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Defaults:
-    """What `learn` does with a data set unless told otherwise; `rate` is `arch.rules.network_for`'s."""
+    """What `learn` does with a data set unless told otherwise.
+
+    `rate`, `recurrent`, `bias` and `readout_decay` are those of `arch.rules.network_for`.
+    """
 
     layers: tuple[int, ...]
     steps: int
     epochs: int
     rate: int
     fall: int
+    coding: Literal["bernoulli", "events"] = "bernoulli"
+    recurrent: bool = False
+    bias: bool = False
+    readout_decay: float = 1.0
 
 
 DEFAULTS: dict[str, Defaults] = {
     "digits": Defaults(layers=(64, 64, 10), steps=12, epochs=10, rate=0, fall=2),
     "mnist": Defaults(layers=(784, 256, 10), steps=6, epochs=4, rate=1, fall=3),
-    "nmnist": Defaults(layers=(578, 128, 10), steps=12, epochs=10, rate=1, fall=3),
+    "nmnist": Defaults(layers=(578, 128, 10), steps=12, epochs=10, rate=1, fall=3, coding="events"),
+    "fsdd": Defaults(
+        layers=(700, 128, 10), steps=25, epochs=10, rate=3, fall=2, coding="events", recurrent=True, readout_decay=0.95
+    ),
+    "braille": Defaults(
+        layers=(24, 128, 27), steps=39, epochs=10, rate=2, fall=2, coding="events", recurrent=True, readout_decay=0.95
+    ),
+    "braille-12": Defaults(
+        layers=(12, 128, 27), steps=39, epochs=10, rate=2, fall=2, coding="events", recurrent=True, readout_decay=0.95
+    ),
 }
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The TOML configuration: `[array]` and `[learn]`, every key checked, every error one line."""
+"""The TOML configuration: `[array]`, `[learn]` and `[sweep]`, every key checked, every error one line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..arch.array import ArrayConfig
 from ..arch.errors import ConfigurationError, did_you_mean
 
-DATASETS = ("digits", "mnist", "nmnist")
+DATASETS = ("digits", "mnist", "nmnist", "fsdd", "braille", "braille-12")
 SIMULATORS = ("verilator", "icarus")
 DEVICES = ("golden", *SIMULATORS)
 SIZE_MAX = 65535
@@ -25,7 +25,7 @@ class LearnConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dataset: Literal["digits", "mnist", "nmnist"] | None = None
+    dataset: Literal["digits", "mnist", "nmnist", "fsdd", "braille", "braille-12"] | None = None
     layers: str | None = Field(default=None, description="widths from the input to the readout: 784-256-10")
     rule: str | None = None
     epochs: int | None = Field(default=None, ge=1)
@@ -33,8 +33,11 @@ class LearnConfig(BaseModel):
     seed: int | None = Field(default=None, ge=0, lt=1 << 32)
     steps: int | None = Field(default=None, ge=1, le=1024, description="time steps per sample")
     coding: Literal["bernoulli", "graded"] | None = Field(default=None, description="of images")
-    rate: int | None = Field(default=None, ge=0, le=24, description="the learning rate is 2**-rate")
+    rate: int | None = Field(default=None, ge=-8, le=24, description="the learning rate is 2**-rate")
     fall: int | None = Field(default=None, ge=0, le=24, description="how far the rate falls: to 2**-(rate + fall)")
+    recurrent: bool | None = Field(default=None, description="hidden layers see their own spikes of the step before")
+    bias: bool | None = Field(default=None, description="layers that learn have a row that always fires")
+    readout_decay: float | None = Field(default=None, ge=0, le=1, description="leak of the readout; 1: none")
     checkpoint_every: int | None = Field(default=None, ge=1, description="samples between checkpoints")
 
 
@@ -45,10 +48,11 @@ class Config(BaseModel):
 
     array: ArrayConfig = ArrayConfig()
     learn: LearnConfig = LearnConfig()
+    sweep: dict[str, Any] = Field(default={}, description="axes and their values, see `sweep_points.axes_of_table`")
     array_given: bool = Field(default=False, exclude=True, description="the file has an [array] table")
 
 
-TABLES: dict[str, type[BaseModel]] = {"array": ArrayConfig, "learn": LearnConfig}
+TABLES = ("array", "learn", "sweep")
 
 
 def load_config(path: Path | None) -> Config:
@@ -79,6 +83,7 @@ def load_config(path: Path | None) -> Config:
     return Config(
         array=array,
         learn=validated(LearnConfig, tables.get("learn", {}), f"{path}: [learn]"),
+        sweep=tables.get("sweep", {}),
         array_given="array" in tables,
     )
 

@@ -40,7 +40,7 @@ SHOWN = 6
 
 GOLDEN = "golden model, integers, OTTT"
 FLOATS = {"float, OTTT": ("ottt-o", 0.5, 1), "float, BPTT": ("bptt", 1.0, 8)}
-"""Name -> rule of `golden/floating.py`, learning rate, samples per update: each rate the best of a coarse search."""
+"""Name -> rule of `golden/floating`, learning rate, samples per update: each rate the best of a coarse search."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,8 @@ def demo(
 
 def _floats(output: Output, plan: Plan) -> dict[str, float]:
     """Test accuracy of the float references, with the coding, steps and epochs of the plan."""
-    from ..golden.baseline import train_float
+    from ..golden.floating.network import Shape
+    from ..golden.floating.train import train as train_float
 
     model = plan.model
     training = model.training
@@ -102,8 +103,8 @@ def _floats(output: Output, plan: Plan) -> dict[str, float]:
             history = train_float(
                 rule,
                 plan.dataset,
-                model.network.sizes,
-                coding=model.coding,
+                model.coding,
+                Shape(model.network.sizes),
                 epochs=training.epochs,
                 seed=model.state.seed,
                 rate=rate,

@@ -72,6 +72,8 @@ def examine() -> list[Finding]:
         _package("scikit-learn", "digits", "pip install scikit-learn"),
         _package("matplotlib", "report", "pip install matplotlib"),
         _package("tonic", "N-MNIST", "pip install 'trifactor[data]'", required=False),
+        _package("h5py", "spoken digits", "pip install 'trifactor[data]'", required=False),
+        _package("distributed", "sweep on a cluster", "pip install 'trifactor[cluster]'", required=False),
     ]
 
 

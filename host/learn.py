@@ -14,12 +14,12 @@ from ..arch.device import Device as AnyDevice
 from ..arch.device import DeviceState
 from ..arch.errors import ConfigurationError
 from ..arch.network import Network
-from ..arch.rules import rule_named
+from ..arch.rules import RULES, rule_named
 from .config import DATASETS, DEVICES, check_choice, load_config, overridden, parse_sizes
 from .devices import make_device
 from .options import ConfigFile, DataDir, Device, Json, Seed, Verbose
 from .output import Interrupted, Output, percent, thousands
-from .plan import Plan, new_plan, resumed_plan
+from .plan import DATASET, RULE, Plan, new_plan, resumed_plan
 from .training import learn_on
 from .utilisation import utilisation
 
@@ -31,18 +31,23 @@ CHECKPOINT_EVERY = 2000
 
 
 def learn(
-    dataset: Annotated[str | None, typer.Option(help="digits, mnist or nmnist.", show_default="digits")] = None,
+    dataset: Annotated[str | None, typer.Option(help=f"{', '.join(DATASETS)}.", show_default=DATASET)] = None,
     data_dir: DataDir = None,
     layers: Annotated[
         str | None, typer.Option(help="Widths from the input to the readout.", metavar="784-256-10")
     ] = None,
-    rule: Annotated[str | None, typer.Option(help="Learning rule: ottt or sltt.", show_default="ottt")] = None,
+    rule: Annotated[str | None, typer.Option(help=f"Learning rule: {', '.join(RULES)}.", show_default=RULE)] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Times through the training samples.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Training samples per epoch.", show_default="all")] = None,
     seed: Seed = None,
     out: Annotated[Path, typer.Option(help="Model file; also the checkpoint.")] = Path("model.npz"),
     steps: Annotated[int | None, typer.Option(min=1, max=1024, help="Time steps per sample.")] = None,
-    rate: Annotated[int | None, typer.Option(min=0, max=24, help="The learning rate is 2**-rate.")] = None,
+    rate: Annotated[int | None, typer.Option(min=-8, max=24, help="The learning rate is 2**-rate.")] = None,
+    recurrent: Annotated[
+        bool | None, typer.Option("--recurrent/--no-recurrent", help="Hidden layers see their own spikes.")
+    ] = None,
+    bias: Annotated[bool | None, typer.Option("--bias/--no-bias", help="A row of weights that always fires.")] = None,
+    readout_decay: Annotated[float | None, typer.Option(min=0, max=1, help="Leak of the readout; 1: none.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
     config: ConfigFile = None,
     device: Device = "golden",
@@ -64,7 +69,8 @@ def learn(
     loaded = load_config(config)
     given = {
         "dataset": dataset, "layers": layers, "rule": rule, "epochs": epochs, "limit": limit, "seed": seed,
-        "steps": steps, "rate": rate, "checkpoint_every": checkpoint_every,
+        "steps": steps, "rate": rate, "recurrent": recurrent, "bias": bias, "readout_decay": readout_decay,
+        "checkpoint_every": checkpoint_every,
     }  # fmt: skip
     check_output(out)
     settings = overridden(loaded.learn, given)

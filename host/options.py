@@ -14,7 +14,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout; e
 Verbose = Annotated[
     int, typer.Option("--verbose", "-v", count=True, help="Say more; -vv also shows tracebacks.", show_default=False)
 ]
-DataDir = Annotated[Path | None, typer.Option(help="Folder of MNIST/raw or NMNIST; else $TRIFACTOR_DATA.")]
+DataDir = Annotated[Path | None, typer.Option(help="Folder that holds the data sets' folders; else $TRIFACTOR_DATA.")]
 Seed = Annotated[int | None, typer.Option(min=0, max=SEED_MAX, help="Seed of every random bit.", show_default="1")]
 Device = Annotated[str, typer.Option(help="Where it runs: golden, verilator or icarus.")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with [array] and [learn] tables.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help=r"TOML file with \[array], \[learn], \[sweep].")]

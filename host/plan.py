@@ -6,21 +6,48 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict
 
 from ..arch.array import ArrayConfig
 from ..arch.errors import ConfigurationError
+from ..arch.network import Network
 from ..arch.placement import fitted, place
 from ..arch.rules import network_for, rule_named
 from .config import DATASETS, Config, LearnConfig, check_choice, parse_sizes
 
 if TYPE_CHECKING:
     from ..golden.checkpoint import Model
-    from ..golden.data import Dataset
+    from ..golden.dataset import Dataset
 
 SEED = 1
-RULE = "ottt"
+RULE = "ottt-o"
 DATASET = "digits"
+
+
+class Settings(BaseModel):
+    """A training's settings with every default filled in: with the data they decide every bit.
+
+    The fields are those of `LearnConfig`, and the array. `coding` is `events` for recordings.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    layers: tuple[int, ...]
+    rule: str
+    epochs: int
+    limit: int | None
+    seed: int
+    steps: int
+    coding: Literal["bernoulli", "graded", "events"]
+    rate: int
+    fall: int
+    recurrent: bool
+    bias: bool
+    readout_decay: float
+    array: ArrayConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,44 +58,80 @@ class Plan:
     model: Model
 
 
-def new_plan(config: Config, settings: LearnConfig, data_dir: Path | None) -> Plan:
+def resolved(learn: LearnConfig, array: ArrayConfig) -> Settings:
+    """`learn` with the defaults of its data set where it says nothing, on `array`.
+
+    Raises `ConfigurationError` for a rule, a data set or layers that there are not.
+    """
+    from ..golden.train import DEFAULTS
+
+    name = check_choice(learn.dataset or DATASET, DATASETS, "data set")
+    default = DEFAULTS[name]
+    filled = {
+        "epochs": default.epochs,
+        "steps": default.steps,
+        "rate": default.rate,
+        "fall": default.fall,
+        "recurrent": default.recurrent,
+        "bias": default.bias,
+        "readout_decay": default.readout_decay,
+        "seed": SEED,
+    }
+    given = learn.model_dump(exclude={"dataset", "layers", "rule", "coding", "checkpoint_every"})
+    return Settings(
+        **{**given, **{key: value for key, value in filled.items() if given[key] is None}},
+        dataset=name,
+        layers=parse_sizes(learn.layers) if learn.layers else default.layers,
+        rule=rule_named(learn.rule or RULE).name,
+        coding=default.coding if default.coding == "events" else learn.coding or default.coding,
+        array=array,
+    )
+
+
+def network_of(settings: Settings) -> Network:
+    """The network that `settings` describe."""
+    return network_for(
+        rule_named(settings.rule),
+        settings.layers,
+        settings.array,
+        rate=settings.rate,
+        event_value_bits=settings.array.event_bits if settings.coding == "graded" else 1,
+        recurrent=settings.recurrent,
+        bias=settings.bias,
+        readout_decay=settings.readout_decay,
+    )
+
+
+def new_plan(config: Config, learn: LearnConfig, data_dir: Path | None) -> Plan:
     """A training from the start.
 
     Without an [array] table the array is the default one with the capacities that the network needs; with one it is
     taken as it is. Raises `DoesNotFitError` where the network does not fit it.
     """
+    return plan_of(resolved(learn, config.array), data_dir, fit=not config.array_given)
+
+
+def plan_of(settings: Settings, data_dir: Path | None, *, fit: bool = True) -> Plan:
+    """A training from the start by `settings`; with `fit` the array gets the capacities and units that it needs."""
     from ..golden.checkpoint import Model, Training
     from ..golden.coding import Coding
     from ..golden.data import load
     from ..golden.initial import initial_state
-    from ..golden.train import DEFAULTS
 
-    name = check_choice(settings.dataset or DATASET, DATASETS, "data set")
-    rule = rule_named(settings.rule or RULE)
-    sizes = parse_sizes(settings.layers) if settings.layers else None
-    default = DEFAULTS[name]
-    steps = settings.steps or default.steps
-    dataset = load(name, data_dir, settings.limit, steps=steps)
-    sizes = sizes or default.layers
-    kind = "events" if dataset.kind == "events" else settings.coding or "bernoulli"
-    bits = config.array.event_bits if kind == "graded" else 1
-    check_samples(dataset, sizes, "--layers")
-    rate = default.rate if settings.rate is None else settings.rate
-    network = network_for(rule, sizes, config.array, rate=rate, event_value_bits=bits)
-    array: ArrayConfig = config.array if config.array_given else fitted(network, config.array)
+    dataset = load(settings.dataset, data_dir, settings.limit, steps=settings.steps)
+    check_samples(dataset, settings.layers, "--layers")
+    network = network_of(settings)
+    array = fitted(network, settings.array) if fit else settings.array
     place(network, array)
+    bits = settings.array.event_bits if settings.coding == "graded" else 1
     model = Model(
         array=array,
         network=network,
-        state=initial_state(network, array, SEED if settings.seed is None else settings.seed),
-        rule=rule.name,
-        dataset=name,
-        coding=Coding(kind=kind, steps=steps, bits=bits),
-        training=Training(
-            epochs=settings.epochs or default.epochs,
-            samples=len(dataset.train_labels),
-            fall=default.fall if settings.fall is None else settings.fall,
-        ),
+        state=initial_state(network, array, settings.seed),
+        rule=settings.rule,
+        dataset=settings.dataset,
+        coding=Coding(kind=settings.coding, steps=settings.steps, bits=bits),
+        training=Training(epochs=settings.epochs, samples=len(dataset.train_labels), fall=settings.fall),
     )
     return Plan(dataset=dataset, model=model)
 
@@ -91,7 +154,9 @@ def resumed_plan(path: Path, config: Config, settings: LearnConfig, data_dir: Pa
     model = load_model(path)
     if model.training is None:
         raise ConfigurationError(f"{path}: holds no training to go on with", "start anew, without --resume")
-    bits = model.coding.bits
+    one = model.array.decay_one
+    layers = model.network.layers
+    recurrent, bias = any(layer.recurrent for layer in layers), any(layer.bias for layer in layers)
     asked: dict[str, tuple[object, object]] = {
         "dataset": (settings.dataset, model.dataset),
         "rule": (settings.rule, model.rule),
@@ -102,11 +167,24 @@ def resumed_plan(path: Path, config: Config, settings: LearnConfig, data_dir: Pa
         "steps": (settings.steps, model.coding.steps),
         "coding": (settings.coding, model.coding.kind),
         "fall": (settings.fall, model.training.fall),
+        "recurrent": (settings.recurrent and len(layers) > 1, recurrent),
+        "bias": (settings.bias, bias),
+        "readout_decay": (
+            None if settings.readout_decay is None else round(settings.readout_decay * one),
+            layers[-1].decay,
+        ),
         "[array]": (config.array if config.array_given else None, model.array),
     }
     if settings.rate is not None:
         wanted = network_for(
-            rule_named(model.rule), model.network.sizes, model.array, rate=settings.rate, event_value_bits=bits
+            rule_named(model.rule),
+            model.network.sizes,
+            model.array,
+            rate=settings.rate,
+            event_value_bits=model.coding.bits,
+            recurrent=recurrent,
+            bias=bias,
+            readout_decay=layers[-1].decay / one,
         )
         asked["rate"] = (wanted, model.network)
     for name, (mine, stored) in asked.items():

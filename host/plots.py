@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of a run, each drawn on given matplotlib axes: raster, membranes, weights, accuracy, utilisation."""
+"""Pictures of a run, each drawn on given matplotlib axes: raster, membranes, weights, accuracy, utilisation; of many
+runs: accuracy over one setting.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +28,19 @@ SOFT = "#b9cdf5"
 """Every colour of these pictures: a page may replace them to follow its reader's light or dark theme."""
 
 TRACES = (BLUE, ORANGE, GREEN, MUTED, SOFT)
+
+MARKS: tuple[tuple[str, str, str], ...] = tuple(
+    (color, dashes, marker)
+    for dashes, markers in (("-", "osD^"), ("--", "vPX*"), (":", "<>dp"))
+    for color, marker in zip((BLUE, ORANGE, GREEN, MUTED), markers, strict=True)
+)
+"""Colour, line and marker of each series of a picture with many."""
+
+MOST_BANDS = 4
+"""More bands on top of each other show nothing."""
+
+WIDEST_LABELS = 26
+"""Letters of all labels together that stand side by side below a picture; more are slanted."""
 
 STYLE: dict[str, Any] = {
     "font.family": "sans-serif",
@@ -133,6 +148,49 @@ def utilisation(ax: Axes, phases: Mapping[str, tuple[int, int]]) -> None:
     ax.tick_params(axis="y", length=0)
     longest = max((100 * cycles / total for _, cycles in phases.values()), default=0.0)
     ax.set(xlabel="share of all cycles, %", xlim=(0, max(10.0, longest * 1.45)))
+
+
+def spread(
+    ax: Axes,
+    name: str,
+    values: Sequence[str],
+    series: Mapping[str, Sequence[Sequence[float]]],
+    *,
+    ordered: bool = True,
+) -> None:
+    """Test accuracy over a setting called `name`, whose `values` stand side by side.
+
+    `series`: name -> for each value the accuracies (shares of 1) of all runs that had it, maybe none: a mark at their
+    median, a stroke from the least to the greatest. Where the values are `ordered`, lines join the medians and, if the
+    series are few, bands the strokes.
+    """
+    low = 1.0
+    for index, (label, runs) in enumerate(series.items()):
+        color, dashes, marker = MARKS[index % len(MARKS)]
+        # Side by side, so that series which agree do not hide each other.
+        shift = (index - (len(series) - 1) / 2) * min(0.07, 0.5 / len(series))
+        there = [(place + shift, [100 * value for value in found]) for place, found in enumerate(runs) if found]
+        if not there:
+            continue
+        places = [place for place, _ in there]
+        least, most = [min(found) for _, found in there], [max(found) for _, found in there]
+        medians = [float(np.median(found)) for _, found in there]
+        if ordered and len(series) <= MOST_BANDS:
+            ax.fill_between(places, least, most, color=color, alpha=0.14, linewidth=0)
+        ax.vlines(places, least, most, color=color, linewidth=1.0, alpha=0.6)
+        line = dashes if ordered else "none"
+        ax.plot(places, medians, color=color, linestyle=line, linewidth=1.6, marker=marker, markersize=5, label=label)
+        low = min(low, *(value / 100 for value in least))
+    ax.set_xticks(range(len(values)), values)
+    if sum(map(len, values)) > WIDEST_LABELS:
+        ax.tick_params(axis="x", rotation=40)
+        for tick in ax.get_xticklabels():
+            tick.set_horizontalalignment("right")
+            tick.set_rotation_mode("anchor")
+    ax.set(xlabel=name, ylabel="accuracy on unseen samples, %", xlim=(-0.5, len(values) - 0.5))
+    ax.set_ylim(max(0, 5 * (int(100 * low) // 5) - 5), 101)
+    ax.grid(axis="y")
+    ax.set_axisbelow(True)
 
 
 def _samples(ax: Axes, starts: Sequence[int]) -> None:

@@ -18,7 +18,7 @@ from ..arch.network import Network
 
 if TYPE_CHECKING:
     from ..golden.checkpoint import Model, Training
-    from ..golden.data import Dataset
+    from ..golden.dataset import Dataset
     from ..golden.train import History, Progress
 
 CHUNK = 16

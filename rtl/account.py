@@ -38,7 +38,7 @@ class Account(wiring.Component):
                 "skipped": In(config.weight_address_bits + 1),
                 "groups": In(config.group_bits + 1),
                 "updates": In(config.weight_address_bits + 1 + ceil_log2(config.parallel)),
-                "overs": In(range(config.parallel + 1)),
+                "overs": In(range(max(config.parallel, 3) + 1)),
                 "trace_overs": In(range(config.traces_per_word + 1)),
             }
         )

@@ -8,17 +8,17 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..arch.array import ArrayConfig, ceil_log2
-from ..arch.events import ITEM_BITS
+from ..arch.events import EVENT_NEURON_BITS, ITEM_BITS
 from ..arch.formats import FACTOR_BITS
 from ..arch.registers import DATA_BITS, RESET_CODES, Space
 from .account import Account
 from .bram import Bram
 from .core import Core
-from .events import Events
+from .events import Events, has_tail
 from .fire import Fire
 from .fixed import add_carry
 from .host import REQUEST_BITS, Host
-from .lane import factor_layout
+from .lane import FactorKind, pair_layout
 from .learning import Modulate
 from .noise import Mix
 from .readout import Readout
@@ -26,6 +26,9 @@ from .rows import Rows, Verb
 from .sequencer import Sequencer
 from .signature import Signatures
 from .traces import Traces, update_layout
+
+_NEURON_SPACES = (Space.MEMBRANES, Space.SURROGATE, Space.THRESHOLDS, Space.POST_TRACES)
+"""Spaces whose memories are in the neuron units."""
 
 
 class Array(wiring.Component):
@@ -38,7 +41,7 @@ class Array(wiring.Component):
     requests, responses : In(stream), Out(stream)
         The host: data in bits 31..0, address in 59..32 (`arch.registers`), write in bit 60. Reads answer in order.
     events : Out(stream)
-        Every spike while `record` is set: neuron in bits 15..0, layer in 18..16.
+        Every spike while `record` is set: neuron in bits 15..0, layer above.
     results : Out(stream)
         The readout's membranes after the last step of a sample: value, then 16 bits of index, then `last`.
     waiting : Out(1)
@@ -52,7 +55,7 @@ class Array(wiring.Component):
                 "items": In(stream.Signature(ITEM_BITS)),
                 "requests": In(stream.Signature(REQUEST_BITS)),
                 "responses": Out(stream.Signature(DATA_BITS)),
-                "events": Out(stream.Signature(19)),
+                "events": Out(stream.Signature(EVENT_NEURON_BITS + config.layer_bits)),
                 "results": Out(stream.Signature(config.membrane_bits + 17)),
                 "waiting": Out(1),
             }
@@ -118,6 +121,7 @@ class Array(wiring.Component):
             seq.readout_busy.eq(self.readout.busy),
             seq.account_busy.eq(self.account.busy),
             lists.release.eq(seq.release),
+            *([seq.apply.eq(host.apply)] if self.config.has("shadow") else []),
             host.sample_done.eq(seq.sample_done),
             self.mix.i.eq(Mux(seq.keying, seq.key_operand, seq.key ^ operand)),
             self.waiting.eq(seq.idle & ~lists.ready_step & ~host.busy),
@@ -126,7 +130,8 @@ class Array(wiring.Component):
     def _connect_lists(self, m: Module) -> None:
         """Event lists, and the lists of neurons with psi and of rows with a trace."""
         config, seq, rows, fire = self.config, self.sequencer, self.rows, self.fire
-        gather_entry = data.StructLayout({"row": config.row_bits, "psi": config.surrogate_bits})
+        post = {"post": FACTOR_BITS} if config.has("post-trace") else {}
+        gather_entry = data.StructLayout({"row": config.row_bits, "psi": config.surrogate_bits, **post})
         update_entry = update_layout(config)
         m.submodules.gather_list = gathers = Bram(width=gather_entry.size, depth=config.groups * config.parallel)
         m.submodules.update_list = updates = Bram(width=update_entry.size, depth=config.axons)
@@ -160,7 +165,25 @@ class Array(wiring.Component):
             updates.read_address.eq(seq.field("list_base") + rows.index),
         ]
         gather = gather_entry(gathers.read_data)
-        update = update_entry(updates.read_data)
+        update_data: Value = updates.read_data
+        if config.has("post-trace"):
+            m.d.comb += [found.post.eq(fire.post), rows.post.eq(gather.post)]
+            update_data = self._event_update_list(m, updates)
+        update = update_entry(update_data)
+        if config.has("eligibility"):
+            m.d.comb += [rows.fresh.eq(update.fresh), rows.old.eq(update.old)]
+        if has_tail(config):
+            connect(m, seq.scatter_tail, self.lists.scatter_tail)
+            connect(m, seq.sweep_tail, self.lists.sweep_tail)
+        if config.has("recurrent"):
+            biases = seq.field("bias") if config.has("bias") else 0
+            own_base = Signal(config.row_bits)
+            m.d.sync += own_base.eq(seq.field("inputs") - seq.field("outputs") - biases)
+            m.d.comb += [
+                self.lists.push_own.eq(seq.field("recurrent")),
+                self.lists.push_own_index.eq(seq.field("gather_base") + seq.spike_fill),
+                self.lists.push_own_row.eq(own_base + fire.spike_neuron),
+            ]
         event = self.lists.scatter
         with m.Switch(seq.verb):
             with m.Case(Verb.SCATTER):
@@ -169,6 +192,19 @@ class Array(wiring.Component):
                 m.d.comb += [rows.row.eq(gather.row), rows.amount.eq(gather.psi)]
             with m.Default():
                 m.d.comb += [rows.row.eq(update.row), rows.amount.eq(update.trace)]
+
+    def _event_update_list(self, m: Module, by_traces: Bram) -> Value:
+        """The list of rows with an event, beside that of rows with a trace: what UPDATE reads of the two."""
+        traces, seq = self.traces, self.sequencer
+        m.submodules.event_update_list = by_events = Bram(width=by_traces.width, depth=by_traces.depth)
+        m.d.comb += [
+            by_events.write_enable.eq(traces.event_list_write),
+            by_events.write_address.eq(traces.event_list_address),
+            by_events.write_data.eq(traces.event_list_entry.as_value()),
+            by_events.read_enable.eq(by_traces.read_enable),
+            by_events.read_address.eq(by_traces.read_address),
+        ]
+        return Mux(seq.by_events, by_events.read_data, by_traces.read_data)
 
     def _connect_rows(self, m: Module) -> None:
         config, seq, rows, host = self.config, self.sequencer, self.rows, self.host
@@ -205,7 +241,30 @@ class Array(wiring.Component):
             self.modulate.neuron.eq(rows.gather_row),
             self.modulate.shift.eq(seq.below_signal_shift),
         ]
+        if config.has("post-trace"):
+            m.d.comb += [
+                self.modulate.post.eq(rows.gather_post),
+                self.modulate.post_shift.eq(seq.below_post_shift),
+                self.modulate.post_negative.eq(seq.below_post_negative),
+            ]
+        if config.has("shadow") or config.has("eligibility"):
+            by_events = seq.by_events if config.has("post-trace") else Const(0)
+            every = seq.committing if config.has("shadow") else Const(0)
+            every |= seq.eligible if config.has("eligibility") else 0
+            m.d.comb += rows.all_groups.eq(every & (seq.verb == Verb.UPDATE) & ~by_events)
         for core in self.cores:
+            if config.has("eligibility"):
+                m.d.comb += [
+                    core.eligible.eq(seq.eligible),
+                    core.old.eq(rows.late_old),
+                    core.fresh.eq(rows.late_fresh),
+                    core.rate_shift.eq(rows.rate_shift),
+                    core.kappa.eq(core.neuron.kappa),
+                    core.kappa_state.eq(core.neuron.kappa_state),
+                    core.kappa_write.eq(core.neuron.kappa_write),
+                ]
+            if config.has("shadow"):
+                m.d.comb += core.renew.eq(~host.apply | seq.committing)
             for word, value in zip(core.noise, rows.noise, strict=True):
                 m.d.comb += word.eq(value)
             m.d.comb += core.row_noise.eq(rows.row_noise)
@@ -240,11 +299,18 @@ class Array(wiring.Component):
         lane_bits, core_bits = ceil_log2(config.lanes), ceil_log2(cores)
         neuron: Value = Mux(self.modulate.write, self.modulate.write_neuron, self.readout.write_index)
         base = Mux(self.modulate.write, seq.below_state_base, seq.field("state_base"))
-        written = Signal(factor_layout(config))
+        written = Signal(pair_layout(config))
         with m.If(self.modulate.write):
             m.d.comb += written.eq(self.modulate.factor)
         with m.Elif(self.readout.write):
-            m.d.comb += written.eq(self.readout.factor)
+            m.d.comb += written.causal.eq(self.readout.factor)
+        kind = Signal(FactorKind)
+        if config.has("post-trace"):
+            with m.If((seq.verb == Verb.UPDATE) & seq.by_events):
+                m.d.comb += kind.eq(FactorKind.EVENT)
+        if config.has("feedback"):
+            with m.If((seq.verb == Verb.GATHER) & seq.below_signal_sign):
+                m.d.comb += kind.eq(FactorKind.SIGN)
         m.d.comb += rows.factor_some.eq(sum((core.factor_some for core in self.cores), start=Const(0, 1)))
         host_read = host.read & (host.space == Space.FACTORS)
         for core in self.cores:
@@ -257,6 +323,7 @@ class Array(wiring.Component):
                 core.factor_shift.eq(rows.factor_shift),
                 core.factor_write.eq(learned | zeroed | (host.commit & host.clear)),
                 core.factor_data.eq(written),
+                core.factor_kind.eq(kind),
                 core.factor_write_state.eq(
                     Mux(
                         self.granted,
@@ -292,8 +359,8 @@ class Array(wiring.Component):
                 unit.state.eq(fire.state),
                 unit.first.eq(self.lists.first),
                 unit.decay.eq(seq.field("decay")),
-                unit.current_decay.eq(seq.field("current_decay") if self.config.cuba else 0),
-                unit.clamp.eq(seq.field("clamp") if self.config.cuba else 0),
+                unit.current_decay.eq(seq.field("current_decay") if self.config.has("cuba") else 0),
+                unit.clamp.eq(seq.field("clamp") if self.config.has("cuba") else 0),
                 unit.threshold.eq(seq.field("threshold")),
                 unit.hard.eq(seq.field("reset") == RESET_CODES["hard"]),
                 unit.soft.eq(seq.field("reset") == RESET_CODES["soft"]),
@@ -304,7 +371,7 @@ class Array(wiring.Component):
                 unit.table_address.eq(host.word),
                 unit.table_data.eq(Mux(host.clear, 0, host.data)),
                 unit.host_state.eq(host.word),
-                unit.host_read.eq(self.granted & (membranes | (host.space == Space.SURROGATE))),
+                unit.host_read.eq(self.granted & host.space.matches(*_NEURON_SPACES)),
                 unit.host_write.eq(host.commit & ((membranes & mine) | host.clear)),
                 unit.host_data.eq(Mux(host.clear, 0, host.data)),
                 fire.valid[number].eq(unit.valid),
@@ -314,12 +381,26 @@ class Array(wiring.Component):
                 fire.ys[number].eq(unit.y),
                 fire.overs[number].eq(unit.over),
             ]
+            if self.config.has("thresholds"):
+                m.d.comb += unit.threshold_write.eq(
+                    host.commit & (((host.space == Space.THRESHOLDS) & mine) | host.clear)
+                )
+            if self.config.has("post-trace"):
+                m.d.comb += [
+                    unit.post_decay.eq(seq.field("post_decay")),
+                    unit.has_post.eq(seq.field("post")),
+                    unit.post_decayed.eq(seq.field("post_decayed")),
+                    unit.post_write.eq(host.commit & (((host.space == Space.POST_TRACES) & mine) | host.clear)),
+                    fire.posts[number].eq(unit.post),
+                ]
 
     def _connect_readout(self, m: Module) -> None:
         seq, fire, readout, host, lists = self.sequencer, self.fire, self.readout, self.host, self.lists
         noise = Signal(32)
         m.d.sync += noise.eq(self.mix.o)
         index = Signal(16)
+        # Results are those of the last layer, not of a layer's own readout.
+        final = lists.last & ~seq.in_side if self.config.has("feedback") else lists.last
         m.d.comb += [
             readout.begin.eq(seq.readout_begin),
             readout.push.eq(fire.output),
@@ -331,8 +412,8 @@ class Array(wiring.Component):
             readout.mse.eq(host.error[0]),
             readout.shift.eq(host.error[4:]),
             readout.noise.eq(noise),
-            fire.output_ready.eq(~lists.last | self.results.ready),
-            self.results.valid.eq(fire.output_waits & lists.last),
+            fire.output_ready.eq(~final | self.results.ready),
+            self.results.valid.eq(fire.output_waits & final),
             index.eq(fire.output_neuron),
             self.results.payload.eq(Cat(fire.v, index, index + 1 == seq.field("outputs"))),
         ]
@@ -358,6 +439,12 @@ class Array(wiring.Component):
             traces.host_place.eq(host.place),
             traces.host_data.eq(host.data[:FACTOR_BITS]),
         ]
+        if self.config.has("bias"):
+            m.d.comb += traces.event_is_bias.eq(self.lists.sweep_is_bias)
+        if self.config.has("shadow"):
+            m.d.comb += traces.committing.eq(seq.committing)
+        if self.config.has("post-trace"):
+            m.d.comb += seq.fresh_count.eq(traces.fresh_count)
 
     def _connect_account(self, m: Module) -> None:
         seq, rows, account = self.sequencer, self.rows, self.account
@@ -377,7 +464,7 @@ class Array(wiring.Component):
             account.skipped.eq(rows.skipped),
             account.groups.eq(seq.field("groups")),
             account.updates.eq(rows.updates),
-            account.overs.eq(Mux(written, overs, self.fire.over_count | self.modulate.over)),
+            account.overs.eq(Mux(written, overs, self.fire.over_count | self.modulate.over_count)),
             account.trace_overs.eq(self.traces.overs),
         ]
 
@@ -409,6 +496,10 @@ class Array(wiring.Component):
             Space.MEMBRANES: [core.neuron.host_word for core in self.cores],
             Space.FACTORS: [core.factor_host for core in self.cores],
         }
+        if self.config.has("thresholds"):
+            per_core[Space.THRESHOLDS] = [core.neuron.host_threshold for core in self.cores]
+        if self.config.has("post-trace"):
+            per_core[Space.POST_TRACES] = [core.neuron.host_post for core in self.cores]
         answer = Signal(signed(DATA_BITS))
         m.d.sync += host.memory_data.eq(answer)
         with m.Switch(host.space):

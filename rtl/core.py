@@ -8,12 +8,12 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arch.array import ArrayConfig, ceil_log2
-from ..arch.formats import FACTOR_BITS
-from ..arch.noise import OWN_BITS, ROW_NOISE_BITS
+from ..arch.formats import EXPONENT_MAX, FACTOR_BITS, UNIT
+from ..arch.noise import OWN_BITS, ROUND_BITS, ROW_NOISE_BITS, WORD_BITS
 from ..arch.registers import DATA_BITS, weight_chunks
 from .bram import Bram
 from .fixed import add_carry
-from .lane import REACH_BITS, RUN_BITS, Lane, factor_layout, term_bits
+from .lane import REACH_BITS, RUN_BITS, FactorKind, Lane, factor_layout, kappa_layout, pair_layout, term_bits
 from .neuron import Neuron
 from .noise import lane_noise
 from .pipeline import delayed
@@ -36,10 +36,23 @@ class Core(wiring.Component):
         self.chunks = weight_chunks(config)
         self.neuron = Neuron(config)
         self.factor = factor_layout(config)
+        self.pair = pair_layout(config)
         self.total_bits = term_bits(config) + ceil_log2(config.lanes)
         words = -(-config.parallel // 32)
+        optional: dict[str, object] = {"renew": In(1)} if config.has("shadow") else {}
+        if config.has("eligibility"):
+            optional |= {
+                "eligible": In(1),
+                "old": In(1),
+                "fresh": In(FACTOR_BITS),
+                "rate_shift": In(5),
+                "kappa": In(kappa_layout(config)),
+                "kappa_state": In(config.state_bits),
+                "kappa_write": In(1),
+            }
         super().__init__(
             {
+                **optional,
                 "address": In(config.weight_address_bits),
                 "read": In(1),
                 "swap": In(1),
@@ -68,7 +81,8 @@ class Core(wiring.Component):
                 "factor_some": Out(1),
                 "factor_write": In(1),
                 "factor_write_state": In(config.state_bits),
-                "factor_data": In(self.factor),
+                "factor_data": In(self.pair),
+                "factor_kind": In(FactorKind),
                 "factor_host": Out(signed(FACTOR_BITS + 2)),
                 # host
                 "host_chunk": In(max(1, ceil_log2(self.chunks))),
@@ -83,7 +97,7 @@ class Core(wiring.Component):
         """Memories and lanes; the factor chain; the weight word's way in and out; the tree."""
         m = Module()
         config = self.config
-        word_bits = config.lanes * config.weight_bits
+        word_bits = config.lanes * config.lane_bits
         m.submodules.neuron = self.neuron
         m.submodules.weights = weights = Bram(width=word_bits, depth=config.weight_words)
         m.submodules.factors = factors = Bram(
@@ -100,13 +114,15 @@ class Core(wiring.Component):
             weights.read_address.eq(self.address),
             weights.write_enable.eq(self.write | self.host_write),
             weights.write_address.eq(self.write_address),
-            weights.write_data.eq(Cat(lane.stored for lane in lanes)),
+            weights.write_data.eq(Cat(self._lane_word(lane) for lane in lanes)),
         ]
         m.d.sync += word.eq(weights.read_data)
         self._host(m, word, staged)
         self._factors(m, factors, lanes)
+        if config.has("eligibility"):
+            self._eligibility(m, lanes)
 
-        bits = config.weight_bits
+        bits = config.lane_bits
         for number, lane in enumerate(lanes):
             offset = number * config.cores + self.number
             m.d.comb += [
@@ -116,8 +132,8 @@ class Core(wiring.Component):
                 lane.reach.eq(self.reach),
                 lane.trace.eq(self.trace),
                 lane.rate_room.eq(self.rate_room),
-                lane.word.eq(word[number * bits : (number + 1) * bits]),
-                lane.host_word.eq(staged[number * bits : (number + 1) * bits]),
+                lane.word.eq(word[number * bits :]),
+                lane.host_word.eq(staged[number * bits :]),
                 lane.moving.eq(self.moving),
                 lane.valid.eq(self.valid),
                 lane.scatter.eq(self.scatter),
@@ -127,9 +143,20 @@ class Core(wiring.Component):
                 self.stored[number].eq(lane.stored),
                 self.active[number].eq(lane.active),
             ]
+            if config.has("shadow"):
+                copies = slice(number * bits + config.weight_bits, (number + 1) * bits)
+                m.d.comb += [
+                    lane.renew.eq(self.renew),
+                    lane.copy.eq(word[copies]),
+                    lane.host_copy.eq(staged[copies]),
+                ]
         m.d.sync += self.overs.eq(sum((lane.over & lane.active for lane in lanes), start=Const(0, 1)))
         self._tree(m, [lane.term for lane in lanes], [lane.minus for lane in lanes])
         return m
+
+    def _lane_word(self, lane: Lane) -> Value:
+        """A lane's part of a weight word."""
+        return Cat(lane.stored, lane.copied) if self.config.has("shadow") else lane.stored
 
     def _host(self, m: Module, word: Signal, staged: Signal) -> None:
         """Weight words pass in 32-bit chunks: written through a staging register, read from the word last read."""
@@ -146,7 +173,7 @@ class Core(wiring.Component):
 
     def _factors(self, m: Module, factors: Bram, lanes: list[Lane]) -> None:
         """One factor a clock from their memory into the chain of lanes: the last lane is fed, the first filled last."""
-        read = factors.read_data
+        read = self._chosen(m, factors)
         some = self.factor(read).some
         m.d.comb += [
             factors.read_enable.eq(self.factor_read),
@@ -164,6 +191,60 @@ class Core(wiring.Component):
         view = self.factor(later)
         size = 1 << view.exponent if self.config.products == "shift" else view.magnitude
         m.d.comb += self.factor_host.eq(Mux(view.some, Mux(view.negative, -size, size), 0))
+
+    def _eligibility(self, m: Module, lanes: list[Lane]) -> None:
+        """The traces of synapses, words beside the weights', and what is left of them, beside the factors."""
+        config = self.config
+        bits = FACTOR_BITS + 1
+        layout = kappa_layout(config)
+        m.submodules.eligibilities = traces = Bram(width=config.lanes * bits, depth=config.weight_words)
+        m.submodules.kappas = kappas = Bram(width=layout.size, depth=config.groups * config.lanes)
+        word = Signal(config.lanes * bits)
+        noise = [delayed(m, value, 3, f"noise_{index}")[-1] for index, value in enumerate(self.noise)]
+        m.d.sync += word.eq(traces.read_data)
+        m.d.comb += [
+            traces.read_enable.eq(self.read),
+            traces.read_address.eq(self.address),
+            traces.write_enable.eq(self.write & self.eligible),
+            traces.write_address.eq(self.write_address),
+            traces.write_data.eq(Cat(lane.kept for lane in lanes)),
+            kappas.read_enable.eq(self.factor_read),
+            kappas.read_address.eq(self.factor_state),
+            kappas.write_enable.eq(self.kappa_write),
+            kappas.write_address.eq(self.kappa_state),
+            kappas.write_data.eq(self.kappa.as_value()),
+        ]
+        for number, lane in enumerate(lanes):
+            own = lane_noise(noise, number * config.cores + self.number)
+            source = kappas.read_data if number == len(lanes) - 1 else lanes[number + 1].kappa_out.as_value()
+            m.d.comb += [
+                lane.eligible.eq(self.eligible),
+                lane.eligibility.eq(word[number * bits : (number + 1) * bits]),
+                lane.old.eq(self.old),
+                lane.fresh.eq(self.fresh),
+                lane.own_noise.eq(own[WORD_BITS - OWN_BITS - ROUND_BITS : WORD_BITS - OWN_BITS]),
+                lane.rate_shift.eq(self.rate_shift),
+                lane.kappa_in.eq(source),
+            ]
+
+    def _chosen(self, m: Module, factors: Bram) -> Value:
+        """What the lanes get of the factors that were read."""
+        pair = self.pair(factors.read_data)
+        causal: Value = pair.causal.as_value()
+        if not (self.config.has("post-trace") or self.config.has("feedback")):
+            return causal
+        chosen = Signal(self.factor)
+        m.d.comb += chosen.eq(causal)
+        if self.config.has("post-trace"):
+            with m.If(self.factor_kind == FactorKind.EVENT):
+                m.d.comb += chosen.eq(pair.event)
+        if self.config.has("feedback"):
+            with m.If(self.factor_kind == FactorKind.SIGN):
+                if self.config.products == "shift":
+                    m.d.comb += chosen.exponent.eq(EXPONENT_MAX)
+                else:
+                    m.d.comb += chosen.magnitude.eq(UNIT)
+        return chosen.as_value()
 
     def _tree(self, m: Module, terms: list[Value], carries: list[Value]) -> None:
         """Sum of the lanes' terms, a register after every second level: valid two clocks after the terms.

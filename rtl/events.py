@@ -21,6 +21,29 @@ def entry_layout(config: ArrayConfig) -> data.StructLayout:
     return data.StructLayout({"row": config.row_bits, **shift})
 
 
+def has_tail(config: ArrayConfig) -> bool:
+    """Whether event lists go on behind the events from below."""
+    return config.has("recurrent") or config.has("bias")
+
+
+class Tail(wiring.Signature):
+    """What a layer's list has after the `count` events from below: `own` of its neurons' spikes of the step before,
+    which stand from `base` on, then, with `bias`, the row `last_row`. Spikes of a step are kept in one of two copies;
+    the `older` one is read."""
+
+    def __init__(self, config: ArrayConfig) -> None:
+        super().__init__(
+            {
+                "count": Out(config.count_bits),
+                "own": Out(config.count_bits),
+                "base": Out(config.row_bits),
+                "bias": Out(1),
+                "last_row": Out(config.row_bits),
+                "older": Out(1),
+            }
+        )
+
+
 class Events(wiring.Component):
     """The lists and the loader of the input stream.
 
@@ -32,8 +55,14 @@ class Events(wiring.Component):
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
         index = In(config.count_bits)
+        tails = {"scatter_tail": In(Tail(config)), "sweep_tail": In(Tail(config))} if has_tail(config) else {}
+        bias = {"sweep_is_bias": Out(1)} if config.has("bias") else {}
+        own = {"push_own": In(1), "push_own_index": In(config.row_bits), "push_own_row": In(config.row_bits)}
         super().__init__(
             {
+                **tails,
+                **bias,
+                **(own if config.has("recurrent") else {}),
                 "items": In(stream.Signature(ITEM_BITS)),
                 "inputs": In(16),
                 "ready_step": Out(1),
@@ -109,8 +138,8 @@ class Events(wiring.Component):
                 memory.write_address.eq(Cat(address[:index_bits], region)),
                 memory.write_data.eq(stored.as_value()),
             ]
-        self._read(m, scatter_list, self.scatter_region, self.scatter_index, self.scatter_read, self.scatter)
-        self._read(m, sweep_list, self.sweep_region, self.sweep_index, self.sweep_read, self.sweep)
+        for name, memory in (("scatter", scatter_list), ("sweep", sweep_list)):
+            self._read(m, name, memory)
 
         with m.If(store):
             m.d.sync += previous.eq(row)
@@ -156,10 +185,42 @@ class Events(wiring.Component):
         ]
         return m
 
-    def _read(self, m: Module, memory: Bram, region: Value, index: Value, enable: Value, entry: data.View) -> None:
+    def _read(self, m: Module, name: str, memory: Bram) -> None:
+        """One of the two ways out of the lists: a clock after its `read`, the entry at its index."""
         index_bits = len(memory.read_address) - 2
+        index, read, region = (getattr(self, f"{name}_{part}") for part in ("index", "read", "region"))
+        entry = getattr(self, name)
         m.d.comb += [
-            memory.read_enable.eq(enable),
+            memory.read_enable.eq(read),
             memory.read_address.eq(Cat(index[:index_bits], region)),
             entry.eq(memory.read_data),
         ]
+        if has_tail(self.config):
+            self._read_tail(m, name, entry)
+
+    def _read_tail(self, m: Module, name: str, entry: data.View) -> None:
+        """The entries behind those from below, in the place of `entry`."""
+        index, read, tail = (getattr(self, f"{name}_{part}") for part in ("index", "read", "tail"))
+        beyond = Signal(name=f"{name}_beyond")
+        is_bias = Signal(name=f"{name}_at_bias")
+        with m.If(read):
+            m.d.sync += [beyond.eq(index >= tail.count), is_bias.eq(tail.bias & (index == tail.count + tail.own))]
+        row: Value = tail.last_row
+        if self.config.has("recurrent"):
+            own = Bram(width=self.config.row_bits, depth=2 << ceil_log2(self.config.groups * self.config.parallel))
+            m.submodules[f"{name}_own"] = own
+            bits = len(own.read_address) - 1
+            m.d.comb += [
+                own.read_enable.eq(read),
+                own.read_address.eq(Cat((tail.base + index - tail.count)[:bits], tail.older)),
+                own.write_enable.eq(self.push & self.push_own),
+                own.write_address.eq(Cat(self.push_own_index[:bits], ~tail.older)),
+                own.write_data.eq(self.push_own_row),
+            ]
+            row = Mux(is_bias, row, own.read_data)
+        with m.If(beyond):
+            m.d.comb += entry.row.eq(row)
+            if self.config.event_bits > 1:
+                m.d.comb += entry.shift.eq(0)
+        if name == "sweep" and self.config.has("bias"):
+            m.d.comb += self.sweep_is_bias.eq(is_bias & beyond)

@@ -8,6 +8,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arch.array import ArrayConfig, ceil_log2
+from ..arch.events import EVENT_NEURON_BITS
+from ..arch.formats import FACTOR_BITS
 
 
 class Fire(wiring.Component):
@@ -21,8 +23,10 @@ class Fire(wiring.Component):
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
         cores = config.cores
+        post = {"posts": In(FACTOR_BITS).array(cores), "post": Out(FACTOR_BITS)} if config.has("post-trace") else {}
         super().__init__(
             {
+                **post,
                 "capture": In(1),
                 "idle": Out(1),
                 "group": In(config.group_bits),
@@ -31,7 +35,7 @@ class Fire(wiring.Component):
                 "spiking": In(1),
                 "learn": In(1),
                 "record": In(1),
-                "layer": In(3),
+                "layer": In(config.layer_bits),
                 # towards the cores' neuron units
                 "enable": Out(1),
                 "slot_valid": Out(1),
@@ -58,7 +62,7 @@ class Fire(wiring.Component):
                 "spike_neuron": Out(config.row_bits),
                 "surrogate_neuron": Out(config.row_bits),
                 "output_neuron": Out(config.row_bits),
-                "events": Out(stream.Signature(19)),
+                "events": Out(stream.Signature(EVENT_NEURON_BITS + config.layer_bits)),
                 "retire": Out(1),
                 "retire_state": Out(config.state_bits),
                 "retire_neuron": Out(config.row_bits + 1),
@@ -81,9 +85,12 @@ class Fire(wiring.Component):
 
         slot_done = Signal()
         taken = {name: Signal(cores, name=f"{name}_taken") for name in ("spike", "surrogate", "output")}
+        scales = [psi.any() for psi in self.psis]
+        if config.has("post-trace"):
+            scales = [some | post.any() for some, post in zip(scales, self.posts, strict=True)]
         wants = {
             "spike": Cat(valid & spike for valid, spike in zip(self.valid, self.spikes, strict=True)),
-            "surrogate": Cat(valid & psi.any() & self.learn for valid, psi in zip(self.valid, self.psis, strict=True)),
+            "surrogate": Cat(valid & some & self.learn for valid, some in zip(self.valid, scales, strict=True)),
             "output": Cat(valid & ~self.spiking for valid in self.valid),
         }
         ready = {
@@ -108,7 +115,7 @@ class Fire(wiring.Component):
                 m.d.sync += taken[name].eq(0)
             with m.Elif(go):
                 m.d.sync += taken[name].eq(taken[name] | (Const(1, cores) << core)[:cores])
-        event_neuron = Signal(16)
+        event_neuron = Signal(EVENT_NEURON_BITS)
         m.d.comb += [
             slot_done.eq(self.done & ~Cat(remaining).any()),
             self.enable.eq(~self.done | slot_done),
@@ -116,6 +123,7 @@ class Fire(wiring.Component):
             self.surrogate_neuron.eq(out_neuron + chosen["surrogate"]),
             self.output_neuron.eq(out_neuron + chosen["output"]),
             self.psi.eq(Array(self.psis)[chosen["surrogate"]]),
+            *([self.post.eq(Array(self.posts)[chosen["surrogate"]])] if config.has("post-trace") else []),
             self.v.eq(Array(self.vs)[chosen["output"]]),
             self.y.eq(Array(self.ys)[chosen["output"]]),
             self.events.valid.eq(self.record & Cat(wants["spike"] & ~taken["spike"]).any() & self.done),

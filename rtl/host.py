@@ -22,6 +22,7 @@ from ..arch.registers import (
     SIGNATURES,
     Space,
     shape_word,
+    units_word,
     weight_chunks,
 )
 
@@ -51,9 +52,10 @@ class Host(wiring.Component):
                 "seed": Out(32),
                 "sample": Out(32),
                 "sample_done": In(1),
-                "layers": Out(4),
+                "layers": Out(config.layer_bits + 1),
                 "error": Out(8),
                 "record": Out(1),
+                "apply": Out(1),
                 "working": In(1),
                 "faults": In(3),
                 "signatures": In(32).array(len(SIGNATURES)),
@@ -67,7 +69,7 @@ class Host(wiring.Component):
                 "space": Out(4),
                 "core": Out(3),
                 "word": Out(OFFSET_BITS),
-                "place": Out(3),
+                "place": Out(max(3, self.chunk_bits)),
                 "data": Out(DATA_BITS),
                 "read": Out(1),
                 "write": Out(1),
@@ -179,6 +181,9 @@ class Host(wiring.Component):
         state_bits = ceil_log2(config.groups * config.lanes)
         word_bits = ceil_log2(config.weight_words)
         trace_bits = ceil_log2(config.traces_per_word)
+        spaces = [Space.MEMBRANES, Space.FACTORS]
+        spaces += [Space.THRESHOLDS] if config.has("thresholds") else []
+        spaces += [Space.POST_TRACES] if config.has("post-trace") else []
         with m.If(self.clear):
             m.d.comb += self.word.eq(clear_word)
         with m.Elif(self.space == Space.WEIGHTS):
@@ -189,14 +194,15 @@ class Host(wiring.Component):
             ]
         with m.Elif(self.space == Space.TRACES):
             m.d.comb += [self.place.eq(offset[:trace_bits]), self.word.eq(offset[trace_bits:])]
-        with m.Elif((self.space == Space.MEMBRANES) | (self.space == Space.FACTORS)):
+        with m.Elif(self.space.matches(*spaces)):
             m.d.comb += [self.word.eq(offset[:state_bits]), self.core.eq(offset[state_bits:])]
         with m.Else():
             m.d.comb += self.word.eq(offset)
 
     def _register_write(self, m: Module, register: Signal) -> None:
         with m.Switch(register):
-            for name in ("seed", "sample", "layers", "error", "record"):
+            shadow = ("apply",) if self.config.has("shadow") else ()
+            for name in ("seed", "sample", "layers", "error", "record", *shadow):
                 with m.Case(BY_NAME[name].offset):
                     m.d.sync += getattr(self, name).eq(self.data)
 
@@ -211,6 +217,8 @@ class Host(wiring.Component):
             "layers": self.layers,
             "error": self.error,
             "record": self.record,
+            "apply": self.apply,
+            "units": units_word(self.config),
             **{name: value for (name, _), value in zip(SIGNATURES, self.signatures, strict=True)},
         }
         m.d.sync += self.responses.payload.eq(0)

@@ -9,9 +9,10 @@ from amaranth.lib.wiring import In, Out
 
 from ..arch.array import ArrayConfig
 from ..arch.formats import DELTA_BITS, FACTOR_BITS, FACTOR_MAX, SIGNAL_SHIFT_MAX
+from ..arch.noise import POST_ROTATION
 from .bram import Bram
 from .fixed import add_carry, magnitude, partial_products, pow2_exponent
-from .lane import factor_layout
+from .lane import factor_layout, pair_layout
 from .noise import low_mask
 from .pipeline import delayed, wire
 
@@ -29,7 +30,7 @@ def factor_of(m: Module, config: ArrayConfig, size: Value, negative: Value, nois
 
 class Modulate(wiring.Component):
     """`G_j = sign(delta_j) min(128, (min(65535, abs(delta_j)) psi_j + (r & (2**shift - 1))) >> shift)`, then a power of
-    two.
+    two. H_j likewise, with the post trace for psi, another shift, and r rotated.
 
     `valid` brings a partial sum of delta over one group, for the neuron at `index` of the list. It is added to what
     earlier groups left there if `add`, and kept there unless `last`, when the factor follows `latency` clocks later at
@@ -40,8 +41,10 @@ class Modulate(wiring.Component):
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
+        post = {"post": In(FACTOR_BITS), "post_shift": In(4), "post_negative": In(1)}
         super().__init__(
             {
+                **(post if config.has("post-trace") else {}),
                 "ahead_index": In(config.count_bits),
                 "ahead": In(1),
                 "valid": In(1),
@@ -53,11 +56,11 @@ class Modulate(wiring.Component):
                 "psi": In(config.surrogate_bits),
                 "noise": In(32),
                 "neuron": In(config.row_bits),
-                "shift": In(5),
+                "shift": In(4),
                 "write": Out(1),
                 "write_neuron": Out(config.row_bits),
-                "factor": Out(factor_layout(config)),
-                "over": Out(1),
+                "factor": Out(pair_layout(config)),
+                "over_count": Out(1 + config.has("post-trace")),
             }
         )
 
@@ -68,16 +71,11 @@ class Modulate(wiring.Component):
         m.submodules.partials = partials = Bram(width=config.signal.bits, depth=config.groups * config.parallel)
         delta = Signal(signed(config.signal.bits))
         size = Signal(DELTA_BITS)
-        product = Signal(DELTA_BITS + config.surrogate_bits)
-        noisy = Signal(DELTA_BITS + config.surrogate_bits + 1)
-        clamped = Signal(FACTOR_BITS)
-        over = Signal()
 
         index = delayed(m, self.index, 1, "index")[1]
         kept = delayed(m, self.valid & ~self.last, 1, "kept")[1]
         valid = delayed(m, self.valid & self.last, self.latency, "valid")
         neuron = delayed(m, self.neuron, self.latency, "neuron")[-1]
-        psi = delayed(m, self.psi, 2, "psi")[-1]
         noise = delayed(m, self.noise, 5, "noise")
         negative = delayed(m, delta[-1], 4, "negative")
         m.d.comb += [
@@ -90,23 +88,45 @@ class Modulate(wiring.Component):
         m.d.sync += [
             delta.eq(add_carry(self.total, Mux(self.add, partials.read_data.as_signed(), 0), self.total_carry)),
             size.eq(_limited(m, delta)),
-            product.eq(partial_products(size, psi, 0, config.surrogate_bits)),
-            noisy.eq(product + (noise[3][:SIGNAL_SHIFT_MAX] & low_mask(self.shift, SIGNAL_SHIFT_MAX))),
         ]
-        scaled = wire(m, noisy >> self.shift, "scaled")
+        overs = [self._factor(m, size, self.psi, noise, self.shift, negative, self.factor.causal, "psi") & valid[5]]
+        if config.has("post-trace"):
+            turned = [word.rotate_left(POST_ROTATION) for word in noise]
+            sign = [value ^ self.post_negative for value in negative]
+            over = self._factor(m, size, self.post, turned, self.post_shift, sign, self.factor.event, "post")
+            overs.append(over & valid[5])
+        m.d.comb += [self.write.eq(valid[6]), self.write_neuron.eq(neuron), self.over_count.eq(sum(overs))]
+        return m
+
+    def _factor(
+        self,
+        m: Module,
+        size: Value,
+        scale: Value,
+        noise: list[Value],
+        shift: Value,
+        negative: list[Value],
+        factor: Value,
+        name: str,
+    ) -> Value:
+        """One factor from the magnitude of delta, valid at clock 2, and `scale`; whether it was clamped, at clock 5."""
+        bits = DELTA_BITS + len(scale)
+        product, noisy = Signal(bits, name=f"{name}_product"), Signal(bits + 1, name=f"{name}_noisy")
+        clamped, over = Signal(FACTOR_BITS, name=f"{name}_clamped"), Signal(name=f"{name}_over")
+        scale = delayed(m, scale, 2, f"{name}_scale")[-1]
+        m.d.sync += [
+            product.eq(partial_products(size, scale, 0, len(scale))),
+            noisy.eq(product + (noise[3][:SIGNAL_SHIFT_MAX] & low_mask(shift, SIGNAL_SHIFT_MAX))),
+        ]
+        scaled = wire(m, noisy >> shift, "scaled")
         below = scaled[: FACTOR_BITS - 1]
         far = scaled[FACTOR_BITS:].any()
         m.d.sync += [
             clamped.eq(Mux(far | scaled[FACTOR_BITS - 1], FACTOR_MAX, below)),
-            over.eq((far | (scaled[FACTOR_BITS - 1] & below.any())) & valid[4]),
+            over.eq(far | (scaled[FACTOR_BITS - 1] & below.any())),
         ]
-        m.d.comb += [
-            self.factor.eq(factor_of(m, config, clamped, negative[4], noise[5][25:], "rounded")),
-            self.write.eq(valid[6]),
-            self.write_neuron.eq(neuron),
-            self.over.eq(over),
-        ]
-        return m
+        m.d.comb += factor.eq(factor_of(m, self.config, clamped, negative[4], noise[5][25:], f"{name}_rounded"))
+        return over
 
 
 def _limited(m: Module, delta: Signal) -> Value:

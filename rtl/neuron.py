@@ -8,9 +8,11 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arch.array import ArrayConfig, ceil_log2
+from ..arch.formats import FACTOR_BITS
 from ..arch.network import SURROGATE_ENTRIES
 from .bram import Bram
-from .fixed import magnitude, partial_products, saturate
+from .fixed import leading_one, magnitude, partial_products, saturate, saturate_unsigned
+from .lane import kappa_layout
 from .pipeline import delayed, wire
 
 THRESHOLD_BITS = 16
@@ -38,11 +40,30 @@ class Neuron(wiring.Component):
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
-        self.lag = int(config.cuba)
+        self.lag = int(config.has("cuba"))
         self.latency = 8 + self.lag
         lanes = config.lanes
+        optional: dict[str, object] = {}
+        if config.has("thresholds"):
+            optional |= {"threshold_write": In(1), "host_threshold": Out(THRESHOLD_BITS)}
+        if config.has("post-trace"):
+            optional |= {
+                "post_decay": In(config.decay_bits + 1),
+                "has_post": In(1),
+                "post_decayed": In(1),
+                "post_write": In(1),
+                "host_post": Out(FACTOR_BITS),
+                "post": Out(FACTOR_BITS),
+            }
+        if config.has("eligibility"):
+            optional |= {
+                "kappa": Out(kappa_layout(config)),
+                "kappa_state": Out(config.state_bits),
+                "kappa_write": Out(1),
+            }
         super().__init__(
             {
+                **optional,
                 "enable": In(1),
                 "slot_valid": In(1),
                 "slot": In(max(1, ceil_log2(lanes))),
@@ -95,7 +116,8 @@ class Neuron(wiring.Component):
         index = Signal(range(SURROGATE_ENTRIES))
         near = Signal()
 
-        difference = wire(m, u - self.threshold.as_signed(), "difference")
+        threshold = self._thresholds(m) if config.has("thresholds") else self.threshold
+        difference = wire(m, u - threshold.as_signed(), "difference")
         fires = wire(m, ~difference[-1] & self.spiking, "fires")
         far = wire(m, distance >> self.surrogate_shift, "far")
         current = Signal(signed(config.current.bits))
@@ -103,13 +125,13 @@ class Neuron(wiring.Component):
         v: Value = wire(m, Mux(self.first, 0, v_read), "v_read")
         integrated = current
         c_over = Signal()
-        if config.cuba:
+        if self.lag:
             c_read = membranes.read_data[bits:].as_signed()
             leaked_c = Signal(signed(bits + 2))
             integrated = c = Signal(signed(bits))
             clamped_c, over_c = saturate(m, leaked_c + current, config.membrane)
         clamped, over = saturate(m, leaked_v + integrated, config.membrane)
-        floored = wire(m, clamped[-1] & self.clamp if config.cuba else Const(0, 1), "floored")
+        floored = wire(m, clamped[-1] & self.clamp if self.lag else Const(0, 1), "floored")
 
         # All stages move together.
         with m.If(self.enable):
@@ -118,7 +140,7 @@ class Neuron(wiring.Component):
             state = delayed(m, self.state, 6 + lag, "state")
             currents = delayed(m, Array(self.currents)[self.slot], 5, "current")
             held: Value = currents[5]
-            if config.cuba:
+            if self.lag:
                 self._leak(m, Mux(self.first, 0, c_read), self.current_decay, leaked_c)
                 m.d.sync += [c.eq(clamped_c), c_over.eq(over_c)]
                 held = delayed(m, c, 1, "c")[1]
@@ -140,13 +162,13 @@ class Neuron(wiring.Component):
             overs = delayed(m, u_over & live[5 + lag], 3, "over")
             y = delayed(m, Mux(self.from_membrane, u, held), 3, "y")
             written: Value = after
-            if config.cuba:
+            if self.lag:
                 written = Cat(after, delayed(m, held, 1, "c_after")[1])
 
-        host_write = Cat(self.host_data[:bits], self.host_data[16 : 16 + bits]) if config.cuba else self.host_data
+        host_write = Cat(self.host_data[:bits], self.host_data[16 : 16 + bits]) if lag else self.host_data
         # Alone v has all bits of the host's word, beside c 16.
         host_read: Value = v_read
-        if config.cuba:
+        if lag:
             host_read = Cat(v_read, Const(0, 16 - bits), c_read)
         m.d.comb += current.eq(currents[4])
         m.d.comb += [
@@ -170,7 +192,102 @@ class Neuron(wiring.Component):
             self.y.eq(y[3]),
             self.over.eq(overs[3]),
         ]
+        if config.has("post-trace"):
+            with m.If(self.enable):
+                places = delayed(m, state[6 + lag], 2, "post_state")
+            self._post_trace(m, [*state[: 6 + lag], *places], valid)
+        if config.has("eligibility"):
+            with m.If(self.enable):
+                places = delayed(m, state[6 + lag], 2, "kappa_place")
+                before = delayed(m, u, 3, "u_before")[-1]
+                limit = delayed(m, threshold, 3, "limit")[-1] if config.has("thresholds") else threshold
+            self._kappa(m, before, limit, places[-1], valid[self.latency])
         return m
+
+    def _kappa(self, m: Module, u: Value, threshold: Value, state: Value, leaving: Value) -> None:
+        """What is left of the traces of the neuron's synapses: a pipeline of three clocks behind the outputs.
+
+        Kept is `2**surrogate_bits - psi` (soft), or with s and `max(0, u) psi / threshold` (hard); times the decay.
+        """
+        config = self.config
+        bits = config.surrogate_bits
+        one = 1 << bits
+        position, _ = leading_one(wire(m, threshold, "threshold_now"))
+        lost = Signal(config.membrane_bits + bits)
+        place = Signal.like(position)
+        spike, psi = Signal(), Signal(bits)
+        kept = Signal(signed(bits + 2))
+        taken = delayed(m, self.enable & leaving, 3, "kappa_taken")
+        states = delayed(m, state, 3, "kappa_state")
+        floor = wire(m, Mux(u[-1], 0, u[:-1]), "u_floor")
+        m.d.sync += [
+            lost.eq(partial_products(floor, self.psi, 0, bits)),
+            place.eq(position),
+            spike.eq(self.spike),
+            psi.eq(self.psi),
+        ]
+        far = wire(m, Mux(spike, 0, one) - (lost >> place), "far_kept")
+        with m.If(self.hard):
+            m.d.sync += kept.eq(Mux(far < -one, -one, far))
+        with m.Else():
+            m.d.sync += kept.eq(one - Mux(self.soft, psi, 0))
+        size = wire(m, magnitude(kept), "kept_size")
+        m.d.sync += [
+            self.kappa.size.eq(partial_products(self.decay, size, 0, bits + 1) >> bits),
+            self.kappa.negative.eq(kept[-1]),
+        ]
+        m.d.comb += [self.kappa_write.eq(taken[3]), self.kappa_state.eq(states[3])]
+
+    def _thresholds(self, m: Module) -> Value:
+        """The neuron's own threshold, when its membrane is there."""
+        m.submodules.thresholds = memory = Bram(width=THRESHOLD_BITS, depth=self.config.groups * self.config.lanes)
+        m.d.comb += [
+            memory.read_enable.eq((self.enable & self.slot_valid) | self.host_read),
+            memory.read_address.eq(Mux(self.host_read, self.host_state, self.state)),
+            memory.write_enable.eq(self.threshold_write),
+            memory.write_address.eq(self.host_state),
+            memory.write_data.eq(self.host_data),
+            self.host_threshold.eq(memory.read_data),
+        ]
+        with m.If(self.enable):
+            later = delayed(m, memory.read_data, 4 + self.lag, "threshold")[-1]
+        return later
+
+    def _post_trace(self, m: Module, state: list[Value], valid: list[Value]) -> None:
+        """`q = min(255, ((post_decay * q) >> decay_bits) + ((psi << 7) >> surrogate_bits))` of the neuron that comes
+        out.
+
+        It is read four clocks before, so that its product has two of them; it is written as the neuron leaves.
+        """
+        config = self.config
+        m.submodules.post_traces = memory = Bram(width=FACTOR_BITS, depth=config.groups * config.lanes)
+        halfway = (config.decay_bits + 1) // 2
+        read_at = self.latency - 4
+        q, old, older = (Signal(FACTOR_BITS, name=name) for name in ("q", "q_old", "q_older"))
+        low = Signal(FACTOR_BITS + config.decay_bits + 1)
+        decayed = Signal(FACTOR_BITS)
+        with m.If(self.enable):
+            product = low + partial_products(old, self.post_decay, halfway, config.decay_bits + 1)
+            m.d.sync += [
+                q.eq(Mux(self.first, 0, memory.read_data)),
+                low.eq(partial_products(q, self.post_decay, 0, halfway)),
+                old.eq(q),
+                older.eq(old),
+                decayed.eq(product >> config.decay_bits),
+            ]
+        moved = wire(m, decayed + ((self.psi << (FACTOR_BITS - 1)) >> config.surrogate_bits), "moved")
+        clamped, over = saturate_unsigned(m, moved, FACTOR_BITS)
+        with m.If(over & self.valid):
+            m.d.comb += self.over.eq(1)
+        m.d.comb += [
+            memory.read_enable.eq((self.enable & valid[read_at]) | self.host_read),
+            memory.read_address.eq(Mux(self.host_read, self.host_state, state[read_at])),
+            memory.write_enable.eq((self.enable & valid[self.latency]) | self.post_write),
+            memory.write_address.eq(Mux(self.post_write, self.host_state, state[self.latency])),
+            memory.write_data.eq(Mux(self.post_write, self.host_data, clamped)),
+            self.host_post.eq(memory.read_data),
+            self.post.eq(Mux(self.has_post & self.valid, Mux(self.post_decayed, decayed, older), 0)),
+        ]
 
     def _leak(self, m: Module, value: Value, decay: Value, leaked: Signal) -> None:
         """`leaked` is `(decay * value) >> decay_bits` three clocks later: the product takes two of them."""

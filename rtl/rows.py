@@ -14,7 +14,7 @@ from ..arch.formats import FACTOR_BITS, RATE_SHIFT_MAX
 from ..arch.noise import OWN_BITS, ROW_NOISE_BITS
 from .core import TREE_CLOCK
 from .fixed import pow2_exponent
-from .lane import REACH_BITS, RUN_BITS, Lane
+from .lane import REACH_BITS, REACH_MIN, RUN_BITS, Lane
 from .learning import Modulate
 from .noise import Mix, group_words, leading_ones, ones_ladder, round_noise, row_noise, run_of_ones
 from .pipeline import delayed
@@ -64,14 +64,24 @@ class Rows(wiring.Component):
     was in work; groups whose factors are all zero are skipped, but for the last one of a GATHER.
 
     Names carry clocks: `index` is issued at clock 0, `row` and `amount` come back from the list at clock 1. The
-    accumulators `words`, `skipped` and `updates` count since `start`.
+    accumulators `words`, `skipped` and `updates` count since `start`. With `all_groups` no group is skipped; a row
+    whose `amount` is 0 then moves nothing.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
         address = config.weight_address_bits
+        optional: dict[str, object] = {}
+        if config.has("shadow"):
+            optional |= {"all_groups": In(1)}
+        if config.has("post-trace"):
+            optional |= {"post": In(FACTOR_BITS), "gather_post": Out(FACTOR_BITS)}
+        if config.has("eligibility"):
+            optional |= {"all_groups": In(1), "fresh": In(FACTOR_BITS), "old": In(1)}
+            optional |= {"late_fresh": Out(FACTOR_BITS), "late_old": Out(1)}
         super().__init__(
             {
+                **optional,
                 "start": In(1),
                 "busy": Out(1),
                 "verb": In(Verb),
@@ -218,7 +228,10 @@ class Rows(wiring.Component):
                 m.next = "FETCHED"
             with m.State("FETCHED"):
                 with m.If(walk.fetched):
-                    with m.If((walk.some == 0) & ~((self.verb == Verb.GATHER) & last_group)):
+                    visit = (self.verb == Verb.GATHER) & last_group
+                    if hasattr(self, "all_groups"):
+                        visit |= self.all_groups
+                    with m.If((walk.some == 0) & ~visit):
                         m.d.sync += [self.skipped.eq(self.skipped + self.count), *next_group]
                         m.next = "FETCH"
                         with m.If(last_group):
@@ -276,7 +289,8 @@ class Rows(wiring.Component):
         update = self.verb == Verb.UPDATE
         gather = self.verb == Verb.GATHER
 
-        valid = delayed(m, walk.issue, SUM_CLOCK, "valid")
+        last_clock = max(SUM_CLOCK, write_clock)
+        valid = delayed(m, walk.issue, last_clock, "valid")
         swap = delayed(m, walk.issue_swap, 8, "swap")
         capture = delayed(m, walk.issue_capture, 11, "capture")
         index = delayed(m, self.index, SUM_CLOCK, "index")
@@ -286,7 +300,7 @@ class Rows(wiring.Component):
         address_2 = Signal(config.weight_address_bits)
         m.d.sync += address_2.eq(base + self.row)
         address = [Signal(1), Signal(1), *delayed(m, address_2, write_clock - 2, "address")]
-        word = [*([Signal(1)] * HASH_CLOCK), *delayed(m, self.noise_word, SUM_CLOCK - HASH_CLOCK, "word")]
+        word = [*([Signal(1)] * HASH_CLOCK), *delayed(m, self.noise_word, last_clock - HASH_CLOCK, "word")]
 
         neuron_7 = Signal(config.row_bits + 1)
         with m.If(swap[6]):
@@ -304,6 +318,10 @@ class Rows(wiring.Component):
                 exponent.eq(pow2_exponent(m, amount[HASH_CLOCK], round_noise(row_word))),
                 self.reach.eq(exponent - self.rate_shift),
             ]
+            if config.has("shadow"):
+                idle = delayed(m, amount[HASH_CLOCK] == 0, 1, "idle")[1]
+                with m.If(idle):
+                    m.d.sync += self.reach.eq(REACH_MIN)
             ladders = [ones_ladder(m, value) for value in self.noise]
             for offset in range(config.parallel):
                 run = run_of_ones(m, ladders[offset >> 5], 31 - (offset & 31), beyond, f"run_{offset}")
@@ -337,3 +355,10 @@ class Rows(wiring.Component):
             self.gather_psi.eq(amount[SUM_CLOCK]),
             self.gather_noise.eq(word[SUM_CLOCK]),
         ]
+        if config.has("eligibility"):
+            m.d.comb += [
+                self.late_fresh.eq(delayed(m, self.fresh, 9, "fresh")[-1]),
+                self.late_old.eq(delayed(m, self.old, 9, "old")[-1]),
+            ]
+        if config.has("post-trace"):
+            m.d.comb += self.gather_post.eq(delayed(m, self.post, SUM_CLOCK - 1, "post")[-1])

@@ -17,8 +17,12 @@ from .pipeline import delayed, wire
 
 
 def update_layout(config: ArrayConfig) -> data.StructLayout:
-    """An entry of the update list: a row and its trace."""
-    return data.StructLayout({"row": config.row_bits, "trace": FACTOR_BITS})
+    """An entry of an update list: a row and its trace, or what its events of the step add to it.
+
+    Arrays with `eligibility` have both beside each other, and whether anything is left of the step before (`old`).
+    """
+    own = {"fresh": FACTOR_BITS, "old": 1} if config.has("eligibility") else {}
+    return data.StructLayout({"row": config.row_bits, "trace": FACTOR_BITS, **own})
 
 
 class Traces(wiring.Component):
@@ -28,12 +32,29 @@ class Traces(wiring.Component):
     each of its rows that stays nonzero, which goes to the update list. Events come in
     ascending order of row. The parameters are taken at `start`, but for `key`; `count` is the list's length when
     `busy` falls.
+
+    The trace of a bias, whose event comes with `event_is_bias`, is its event alone. With `post-trace` rows with an
+    event go to a second list, too. With `shadow` a bit beside each trace says that it was nonzero at any step of the
+    sample, and a sweep that is `committing` lists all rows that have it.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
+        optional: dict[str, object] = {}
+        if config.has("bias"):
+            optional |= {"event_is_bias": In(1)}
+        if config.has("shadow"):
+            optional |= {"committing": In(1)}
+        if config.has("post-trace"):
+            optional |= {
+                "event_list_write": Out(1),
+                "event_list_address": Out(max(1, ceil_log2(config.axons))),
+                "event_list_entry": Out(update_layout(config)),
+                "fresh_count": Out(config.count_bits),
+            }
         super().__init__(
             {
+                **optional,
                 "start": In(1),
                 "busy": Out(1),
                 "first": In(1),
@@ -71,10 +92,11 @@ class Traces(wiring.Component):
         rows = config.traces_per_word
         place_bits = ceil_log2(rows)
         value_bits = max(FACTOR_BITS, config.event_bits + 7) + 1
-        m.submodules.memory = memory = Bram(width=rows * FACTOR_BITS, depth=config.trace_words)
+        self.bits = FACTOR_BITS + config.has("shadow")
+        m.submodules.memory = memory = Bram(width=rows * self.bits, depth=config.trace_words)
 
         take = Signal()
-        word = Signal(rows * FACTOR_BITS)
+        word = Signal(rows * self.bits)
         decayed = [Signal(FACTOR_BITS, name=f"decayed_{place}") for place in range(rows)]
         values = [Signal(value_bits, name=f"value_{place}") for place in range(rows)]
         clamped = [saturate_unsigned(m, value, FACTOR_BITS) for value in values]
@@ -88,19 +110,25 @@ class Traces(wiring.Component):
         halfway = (config.decay_bits + 1) // 2
         left = Signal(rows)
         kept = [Signal(FACTOR_BITS, name=f"kept_{place}") for place in range(rows)]
+        touched = [Signal(3, name=f"touched_{place}") for place in range(rows)]
+        fresh = [Signal(value_bits, name=f"fresh_{place}") for place in range(rows)]
+        kept_fresh = [Signal(FACTOR_BITS, name=f"kept_fresh_{place}") for place in range(rows)]
+        old = [Signal(name=f"old_{place}") for place in range(rows)]
+        kept_old = Signal(rows)
         store = Signal()
         emit = Signal()
         emit_row = Signal(config.row_bits)
         emit_trace = Signal(FACTOR_BITS)
 
-        names = ("first", "inputs", "trace_base", "list_base", "decay", "shift", "event_count")
+        names: tuple[str, ...] = ("first", "inputs", "trace_base", "list_base", "decay", "shift", "event_count")
+        names += ("committing",) if config.has("shadow") else ()
         now = {name: Signal.like(getattr(self, name), name=name) for name in names}
         with m.If(self.start):
             m.d.sync += [register.eq(getattr(self, name)) for name, register in now.items()]
         with m.If(take):
             m.d.sync += [word.eq(memory.read_data), fetch.eq(fetch + 1)]
             for place in range(rows):
-                trace = word[place * FACTOR_BITS : (place + 1) * FACTOR_BITS]
+                trace = word[place * self.bits :][:FACTOR_BITS]
                 later = Signal(FACTOR_BITS, name=f"later_{place}")
                 low = Signal(FACTOR_BITS + config.decay_bits + 1, name=f"low_{place}")
                 product = low + partial_products(later, now["decay"], halfway, config.decay_bits + 1)
@@ -109,14 +137,26 @@ class Traces(wiring.Component):
                     low.eq(partial_products(trace, now["decay"], 0, halfway)),
                     decayed[place].eq(Mux(now["first"], 0, product >> config.decay_bits)),
                     values[place].eq(decayed[place]),
+                    fresh[place].eq(0),
+                    old[place].eq(decayed[place].any()),
                 ]
+                if config.has("shadow"):
+                    before = word[place * self.bits + FACTOR_BITS] & ~now["first"]
+                    m.d.sync += touched[place].eq(Cat(before, touched[place][:2]))
+        is_bias = Signal()
         with m.If(self.event_read):
             m.d.sync += [pointer.eq(pointer + 1), event.eq(self.event)]
+            if config.has("bias"):
+                m.d.sync += is_bias.eq(self.event_is_bias)
         here = wire(m, event.row >> place_bits == index, "here")
         head = Signal(config.count_bits)
         more = head != now["event_count"]
         amount = wire(m, (Const(1, value_bits) << (self._event_shift(event) + now["shift"]))[:value_bits], "amount")
         some = Cat(value.any() for value in values)
+        listed = some
+        touches = [wire(m, bits[2] | value.any(), "touches") for bits, value in zip(touched, values, strict=True)]
+        if config.has("shadow"):
+            listed = Mux(now["committing"], Cat(touches), some)
 
         with m.FSM():
             with m.State("IDLE"):
@@ -145,13 +185,20 @@ class Traces(wiring.Component):
                     with m.Switch(event.row[:place_bits] if place_bits else Const(0, 1)):
                         for place in range(rows):
                             with m.Case(place):
-                                m.d.sync += values[place].eq(values[place] + amount)
+                                m.d.sync += [
+                                    values[place].eq(Mux(is_bias, 0, values[place]) + amount),
+                                    fresh[place].eq(fresh[place] + amount),
+                                    old[place].eq(old[place] & ~is_bias),
+                                ]
                 with m.Else():
                     m.d.comb += store.eq(1)
                     for place in range(rows):
                         m.d.sync += kept[place].eq(clamped[place][0])
-                    m.d.sync += left.eq(some)
-                    with m.If(some.any()):
+                        if config.has("post-trace") or config.has("eligibility"):
+                            m.d.sync += kept_fresh[place].eq(saturate_unsigned(m, fresh[place], FACTOR_BITS)[0])
+                    m.d.sync += kept_old.eq(Cat(old))
+                    m.d.sync += left.eq(listed)
+                    with m.If(listed.any()):
                         m.next = "EMIT"
                     with m.Else():
                         self._next_word(m, take, index, words)
@@ -177,11 +224,44 @@ class Traces(wiring.Component):
             memory.read_address.eq(Mux(self.host_read, self.host_word, fetch)),
             memory.write_enable.eq(store | self.host_write),
             memory.write_address.eq(Mux(self.host_write, self.host_word, now["trace_base"] + index)),
-            memory.write_data.eq(Mux(self.host_write, host_lane, Cat(value for value, _ in clamped))),
+            memory.write_data.eq(
+                Mux(
+                    self.host_write,
+                    host_lane,
+                    Cat(
+                        Cat(value, touch) if config.has("shadow") else value
+                        for (value, _), touch in zip(clamped, touches, strict=True)
+                    ),
+                )
+            ),
         ]
         m.d.sync += self.overs.eq(Mux(store, sum((over for _, over in clamped), start=Const(0, 1)), 0))
         self._emit(m, emit, emit_row, emit_trace, now["list_base"])
+        if config.has("post-trace") or config.has("eligibility"):
+            emit_fresh = Signal(FACTOR_BITS)
+            emit_old = Signal()
+            for place in reversed(range(rows)):
+                with m.If(left[place]):
+                    m.d.comb += [emit_fresh.eq(kept_fresh[place]), emit_old.eq(kept_old[place])]
+            if config.has("eligibility"):
+                m.d.sync += [self.list_entry.fresh.eq(emit_fresh), self.list_entry.old.eq(emit_old)]
+            if config.has("post-trace"):
+                self._emit_fresh(m, emit, emit_row, emit_fresh, now["list_base"])
         return m
+
+    def _emit_fresh(self, m: Module, emit: Signal, row: Signal, fresh: Signal, base: Signal) -> None:
+        """Append the row in work to the second list, if it had an event: no row with one has a trace of 0."""
+        write = emit & fresh.any()
+        m.d.sync += [
+            self.event_list_write.eq(write),
+            self.event_list_address.eq(base + self.fresh_count),
+            self.event_list_entry.row.eq(row),
+            self.event_list_entry.trace.eq(fresh),
+        ]
+        with m.If(self.start):
+            m.d.sync += self.fresh_count.eq(0)
+        with m.Elif(write):
+            m.d.sync += self.fresh_count.eq(self.fresh_count + 1)
 
     def _event_shift(self, event: data.View) -> Value:
         return event.shift if self.config.event_bits > 1 else Const(0, 1)
@@ -198,12 +278,15 @@ class Traces(wiring.Component):
     def _host_value(self, m: Module, read: Value) -> Value:
         """The trace at `host_place` of the word read last, and that word with the host's trace in its place."""
         rows = self.config.traces_per_word
-        traces = [read[place * FACTOR_BITS : (place + 1) * FACTOR_BITS] for place in range(rows)]
+        traces = [read[place * self.bits :][:FACTOR_BITS] for place in range(rows)]
         for place in range(rows):
             with m.If(self.host_place == place):
                 m.d.comb += self.host_trace.eq(traces[place])
         return Cat(
-            Mux(self.host_clear, 0, Mux(self.host_place == place, self.host_data, trace))
+            Cat(
+                Mux(self.host_clear, 0, Mux(self.host_place == place, self.host_data, trace)),
+                Const(0, self.bits - FACTOR_BITS),
+            )
             for place, trace in enumerate(traces)
         )
 
@@ -223,5 +306,5 @@ class Traces(wiring.Component):
             m.d.comb += [
                 mix.i.eq(self.key ^ row),
                 self.digest.eq(digest(m, mix.o ^ later)),
-                self.digest_valid.eq(delayed(m, emit, mix.latency, "emit")[-1]),
+                self.digest_valid.eq(delayed(m, emit & trace.any(), mix.latency, "emit")[-1]),
             ]

@@ -174,7 +174,7 @@ def gates(array: ArrayConfig, folder: Path) -> str:
 @pytest.mark.slow
 def test_the_gates_of_an_array_learn_as_the_golden_model(tmp_path: Path) -> None:
     bare = ArrayConfig(lanes=4, weight_bits=8, weight_words=1, groups=2, axons=1, events=1, layers=1, classes=5)
-    network = network_for(rule_named("ottt"), (12, 6, 5), bare)
+    network = network_for(rule_named("ottt-o"), (12, 6, 5), bare)
     array = fitted(network, bare)
     rng = np.random.default_rng(4)
     inputs, labels = (rng.random((4, 4, 12)) < 0.4).astype(np.int64), rng.integers(0, 5, 4)

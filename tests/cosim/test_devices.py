@@ -28,7 +28,7 @@ SIZES = (18, 20, 12, 4)
 
 
 def network_on(array: ArrayConfig, sizes: tuple[int, ...] = SIZES) -> Network:
-    return network_for(rule_named("ottt"), sizes, array, event_value_bits=2)
+    return network_for(rule_named("ottt-o"), sizes, array, event_value_bits=2)
 
 
 NETWORK = network_on(SMALL)

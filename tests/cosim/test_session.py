@@ -24,7 +24,7 @@ from trifactor.golden.initial import initial_state
 from trifactor.rtl.array import Array
 
 BARE = ArrayConfig(lanes=2, weight_words=1, groups=1, axons=1, events=1, layers=1, classes=2)
-NETWORK = network_for(rule_named("ottt"), (4, 3, 2), BARE)
+NETWORK = network_for(rule_named("ottt-o"), (4, 3, 2), BARE)
 ARRAY = fitted(NETWORK, BARE)
 SOURCE = {"top.v": "module top(input clk, output reg [3:0] n); always @(posedge clk) n <= n + 1; endmodule\n"}
 
@@ -77,9 +77,10 @@ def test_a_hang_is_an_error_with_the_status(sim: Simulator) -> None:
 
 @pytest.mark.parametrize("sim", ["icarus"])
 def test_another_array_is_noticed(sim: Simulator) -> None:
-    other = ARRAY.model_copy(update={"weight_bits": 8})
-    with pytest.raises(DeviceError, match="answers identity 0x54524946 and shape"):
-        Session(build_array(ARRAY, sim=sim), other)
+    said = "array answers identity 0x54524946, version 0x2, shape 0x8100201, units 0x0"
+    for change in ({"weight_bits": 8}, {"units": ("bias",)}):
+        with pytest.raises(DeviceError, match=said):
+            Session(build_array(ARRAY, sim=sim), ARRAY.model_copy(update=change))
 
 
 @pytest.mark.parametrize("sim", ["icarus"])

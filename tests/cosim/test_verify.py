@@ -4,31 +4,34 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from trifactor.arch.array import ArrayConfig
+from trifactor.arch.array import UNITS, ArrayConfig
 from trifactor.arch.device import DeviceState
 from trifactor.arch.errors import MismatchError
-from trifactor.arch.network import Network
+from trifactor.arch.network import Layer, Network
 from trifactor.arch.noise import MIX_STEPS
 from trifactor.arch.placement import fitted
 from trifactor.arch.readout import EXP2, LOG2
-from trifactor.arch.rules import RULES, network_for, rule_named
+from trifactor.arch.rules import RULES, Rule, network_for, rule_named
 from trifactor.cosim.device import RtlDevice
 from trifactor.cosim.random_configurations import NETWORKS_PER_ARRAY
 from trifactor.cosim.simulators import Simulator
 from trifactor.cosim.verify import VerifyResult, verify_random, verify_samples
+from trifactor.golden.device import GoldenDevice
 from trifactor.golden.initial import initial_state
 
 SIZES = (24, 20, 18, 5)
 BARE = ArrayConfig(lanes=4, weight_words=1, groups=2, axons=1, events=1, layers=1, classes=5, signatures=True)
 
 
-def small(**changes: object) -> tuple[ArrayConfig, Network, DeviceState]:
+def small(rule: Rule = RULES["ottt-o"], **changes: object) -> tuple[ArrayConfig, Network, DeviceState]:
     array = BARE.model_copy(update=changes)
-    network = network_for(rule_named("ottt"), SIZES, array)
+    network = network_for(rule, SIZES, array)
     return fitted(network, array), network, initial_state(network, array, 9)
 
 
@@ -51,12 +54,63 @@ def test_random_configurations_agree(sim: Simulator) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if not rule.eligibility])
 def test_every_rule_agrees(name: str) -> None:
+    # Two hidden layers, recurrent, with biases, on graded inputs.
     result = verify_random("icarus", 1, 8, rule=rule_named(name))
-    assert result.first_mismatch is None
-    assert result.counters["weight_updates"] > 100
-    assert result.counters["spikes"] > 30
+    assert result.first_mismatch is None, result.first_mismatch
+    assert (result.configurations, result.samples) == (1, 27)
+    assert result.compared > 20_000
+    assert result.counters["spikes"] > 100
+    assert result.counters["gather_rows"] > 100
+    assert result.counters["update_rows"] > 100
+    assert result.counters["weight_updates"] > 1000
+    result.require_activity()
+
+
+def test_a_local_readout_beyond_the_membrane_s_format_agrees() -> None:
+    """Its error on the current is that of a readout without a current of its own, whatever the array has."""
+    layers = (
+        Layer(inputs=8, outputs=8, signal="local", threshold=20, signal_shift=6),
+        Layer(inputs=8, outputs=3, spiking=False, threshold=20),
+    )
+    network = Network(layers=layers, surrogate=(15,) * 16)
+    rng = np.random.default_rng(1)
+    state = DeviceState(
+        weights=[
+            rng.integers(-20, 100, (8, 8)),
+            rng.integers(-20, 20, (8, 3)),
+            rng.integers(-100, 100, (8, 3)),
+        ],
+        seed=3,
+    )
+    inputs, labels = rng.integers(0, 2, (4, 4, 8)), rng.integers(0, 3, 4)
+    array = BARE.model_copy(update={"weight_bits": 8, "membrane_bits": 8, "classes": 3, "units": ("cuba",)})
+    result = verify_samples("icarus", fitted(network, array), network, state, inputs, labels)
+    assert result.first_mismatch is None, result.first_mismatch
+    assert result.counters["membrane_saturations"] > 20
+    result.require_activity()
+
+
+@pytest.mark.slow
+def test_units_that_are_there_and_not_used_change_nothing() -> None:
+    array, network, state = small()
+    inputs, labels = samples(6)
+    everything = ("signatures", "spikes", "membranes", "traces")
+    outputs, after, record = GoldenDevice(array, network, state)(inputs, labels, learn=True, record=everything)
+    units = tuple(unit for unit in UNITS if unit != "eligibility")
+    full = array.model_copy(update={"units": units})
+    with RtlDevice(full, network, state, sim="icarus") as device:
+        seen, moved, other = device(inputs, labels, learn=True, record=everything)
+    assert np.array_equal(outputs.readout, seen.readout)
+    assert all(np.array_equal(a, b) for a, b in zip(after.weights, moved.weights, strict=True))
+    for name in everything[1:]:
+        pairs = zip(getattr(record, name), getattr(other, name), strict=True)
+        assert all(np.array_equal(a, b) for a, b in pairs), name
+    assert np.array_equal(record.signatures, other.signatures)
+    assert {name: other.counters[name] for name in record.counters} == record.counters
+    assert record.counters["spikes"] > 100
+    assert record.counters["weight_updates"] > 1000
 
 
 @pytest.mark.slow
@@ -94,6 +148,38 @@ FAULTS = {
     "one of the exponentials": ("readout.EXP2", (*EXP2[:16], EXP2[16] - 16, *EXP2[17:])),
     "the logarithms": ("readout.LOG2", tuple(value + 1 for value in LOG2)),
 }
+
+
+UNIT_FAULTS: dict[str, tuple[str, object, dict[str, Any]]] = {
+    "H's noise turned by a bit less": ("learning.POST_ROTATION", 12, {"rule": rule_named("s-tllr")}),
+    "a sign that counts half": (
+        "core.UNIT",
+        64,
+        {"rule": replace(rule_named("s-tllr-sdfa"), post_gain=0.0), "products": "exact"},
+    ),
+    "rows without a trace that move when a sample ends": (
+        "rows.REACH_MIN",
+        0,
+        {"rule": replace(rule_named("sltt"), apply="sample")},
+    ),
+}
+"""Faults of the units, each with what the network must use for it to show."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", UNIT_FAULTS)
+def test_a_small_fault_of_a_unit_is_noticed(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    where, wrong, settings = UNIT_FAULTS[fault]
+    array, network, state = small(**settings)
+    inputs, labels = samples(6)
+    result = verify_samples("icarus", array, network, state, inputs, labels)
+    assert result.first_mismatch is None
+    result.require_activity()
+    monkeypatch.setattr(f"trifactor.rtl.{where}", wrong)
+    result = verify_samples("icarus", array, network, state, inputs, labels)
+    assert not result.ok
+    assert result.first_mismatch is not None
+    assert result.first_mismatch.sample is not None
 
 
 @pytest.mark.parametrize("sim", ["icarus"])

@@ -25,12 +25,12 @@ from trifactor.golden.initial import initial_state
 @pytest.fixture(scope="module")
 def model() -> Model:
     array = ArrayConfig(weight_bits=12)
-    network = network_for(rule_named("ottt"), (6, 5, 4), array)
+    network = network_for(rule_named("ottt-o"), (6, 5, 4), array)
     state = initial_state(network, array, 3)
     state.sample = 77
     training = Training(epochs=2, samples=100, fall=1, epoch=0, position=77)
     return Model(
-        array=array, network=network, state=state, rule="ottt", dataset="digits", coding=Coding(), training=training
+        array=array, network=network, state=state, rule="ottt-o", dataset="digits", coding=Coding(), training=training
     )
 
 
@@ -43,7 +43,7 @@ def path(model: Model, tmp_path: Path) -> Path:
 
 def test_a_model_comes_back_whole(model: Model, path: Path) -> None:
     read = load_model(path)
-    assert (read.array, read.network, read.rule, read.dataset) == (model.array, model.network, "ottt", "digits")
+    assert (read.array, read.network, read.rule, read.dataset) == (model.array, model.network, "ottt-o", "digits")
     assert (read.coding, read.training) == (model.coding, model.training)
     assert (read.state.seed, read.state.sample) == (3, 77)
     for a, b in zip(read.state.weights, model.state.weights, strict=True):

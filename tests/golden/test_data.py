@@ -5,23 +5,18 @@ from __future__ import annotations
 
 import gzip
 import os
-import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from trifactor.arch.errors import ConfigurationError, ToolError
+from trifactor.arch.errors import ConfigurationError
 from trifactor.golden import data
 
 DATA = os.environ.get("TRIFACTOR_DATA", "")
 needs_mnist = pytest.mark.skipif(
     not (Path(DATA) / "MNIST" / "raw").is_dir(), reason="TRIFACTOR_DATA names no folder with MNIST/raw"
-)
-needs_nmnist = pytest.mark.skipif(
-    not (Path(DATA) / "NMNISTSmall").is_dir(), reason="TRIFACTOR_DATA names no folder with NMNISTSmall"
 )
 
 TEST_LABELS = [0, 6, 3, 8, 1, 8, 4, 1, 5, 8, 9, 7]
@@ -179,86 +174,9 @@ def test_missing_folder_names_what_was_looked_for(tmp_path: Path) -> None:
         data.load("nmnist", tmp_path)
 
 
-def test_events_fall_into_time_bins_and_quarter_pixels() -> None:
-    kind = [("x", int), ("y", int), ("t", int), ("p", int)]
-    events = np.array([(0, 0, 0, 0), (1, 1, 10, 0), (33, 2, 149_999, 1), (4, 33, 150_000, 0), (5, 6, 300_000, 1)], kind)
-    bins = data.bin_events(events, 2).reshape(2, 2, 17, 17)
-    assert np.argwhere(bins).tolist() == [[0, 0, 0, 0], [0, 1, 1, 16], [1, 0, 16, 2]]
-
-
-def record(x: int, y: int, polarity: int, time: int) -> bytes:
-    return bytes([x, y]) + (polarity << 23 | time).to_bytes(3, "big")
-
-
-def write_recordings(folder: Path, *, zipped: bool) -> None:
-    folder.mkdir(parents=True)
-    for part, labels in (("Train", [3, 1, 2]), ("Test", [7])):
-        files = {f"{part}/{label}/{k + 1:05}.bin": record(2 * k, 0, 1, 0) for k, label in enumerate(labels)}
-        if zipped:
-            with zipfile.ZipFile(folder / f"{part.lower()}.zip", "w") as archive:
-                for name, content in files.items():
-                    archive.writestr(name, content)
-        else:
-            for name, content in files.items():
-                (folder / name).parent.mkdir(parents=True)
-                (folder / name).write_bytes(content)
-
-
-@pytest.mark.parametrize("zipped", [False, True])
-def test_nmnist_keeps_the_order_of_the_numbers(tmp_path: Path, zipped: bool) -> None:
-    pytest.importorskip("tonic", reason="tonic is not installed")
-    write_recordings(tmp_path / "NMNISTSmall", zipped=zipped)
-    nmnist = data.load("nmnist", tmp_path, steps=3)
-    assert nmnist.kind == "events"
-    assert nmnist.train_labels.tolist() == [3, 1, 2]
-    assert nmnist.test_labels.tolist() == [7]
-    assert nmnist.train_inputs.shape == (3, 3, 578)
-    assert np.argwhere(nmnist.train_inputs).tolist() == [[0, 0, 289], [1, 0, 290], [2, 0, 291]]
-
-
-def test_nmnist_without_recordings_or_with_a_damaged_zip(tmp_path: Path) -> None:
-    pytest.importorskip("tonic", reason="tonic is not installed")
-    (tmp_path / "NMNISTSmall").mkdir()
-    with pytest.raises(ConfigurationError, match=r"no file .*train\.zip"):
-        data.load("nmnist", tmp_path)
-    (tmp_path / "NMNISTSmall" / "train.zip").write_bytes(b"PK no zip")
-    with pytest.raises(ConfigurationError, match=r"train\.zip: cannot be unpacked"):
-        data.load("nmnist", tmp_path)
-    (tmp_path / "NMNIST" / "Train").mkdir(parents=True)
-    (tmp_path / "NMNIST" / "Test").mkdir()
-    with pytest.raises(ConfigurationError, match="holds no recording"):
-        data.load("nmnist", tmp_path)
-
-
-def test_a_damaged_recording_is_named(tmp_path: Path) -> None:
-    pytest.importorskip("tonic", reason="tonic is not installed")
-    write_recordings(tmp_path / "NMNISTSmall", zipped=False)
-    (tmp_path / "NMNISTSmall" / "Train" / "1" / "00002.bin").write_bytes(record(99, 0, 1, 0))
-    with pytest.raises(ConfigurationError, match=r"00002\.bin: not a recording"):
-        data.load("nmnist", tmp_path)
-
-
-def test_nmnist_without_tonic_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_recordings(tmp_path / "NMNISTSmall", zipped=False)
-    monkeypatch.setitem(sys.modules, "tonic.datasets", None)
-    with pytest.raises(ToolError, match="tonic") as caught:
-        data.load("nmnist", tmp_path)
-    assert "pip install" in caught.value.hint
-    assert caught.value.exit_code == 4
-
-
 @needs_mnist
 def test_the_real_mnist() -> None:
     mnist = data.load("mnist", DATA)
     assert mnist.train_inputs.shape == (60000, 784)
     assert mnist.test_inputs.shape == (10000, 784)
     assert mnist.train_labels[:5].tolist() == [5, 0, 4, 1, 9]
-
-
-@needs_nmnist
-def test_the_real_nmnist_has_the_labels_of_mnist() -> None:
-    pytest.importorskip("tonic", reason="tonic is not installed")
-    nmnist = data.load("nmnist", DATA)
-    assert nmnist.train_labels[:5].tolist() == [5, 0, 4, 1, 9]
-    assert len(nmnist.train_labels) == 750
-    assert 0.05 < nmnist.train_inputs.mean() < 0.3

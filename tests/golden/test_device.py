@@ -16,7 +16,7 @@ from trifactor.golden.device import BATCH, GoldenDevice
 from trifactor.golden.initial import initial_state
 
 ARRAY = ArrayConfig(lanes=8, weight_bits=12, synapse_bits=8)
-NETWORK = network_for(rule_named("ottt"), (20, 16, 4), ARRAY)
+NETWORK = network_for(rule_named("ottt-o"), (20, 16, 4), ARRAY)
 
 
 def device(array: ArrayConfig = ARRAY, network: Network = NETWORK) -> GoldenDevice:
@@ -149,7 +149,7 @@ def test_wrong_states_are_refused() -> None:
     good = made_weights()
     with pytest.raises(ConfigurationError, match="shapes"):
         GoldenDevice(ARRAY, NETWORK, DeviceState(weights=good[:1]))
-    with pytest.raises(ConfigurationError, match="layer 1"):
+    with pytest.raises(ConfigurationError, match=r"weights 1 of .* leave the range -2048 to 2047"):
         GoldenDevice(ARRAY, NETWORK, DeviceState(weights=[good[0], good[1] + 4096]))
     with pytest.raises(ConfigurationError, match="32-bit"):
         GoldenDevice(ARRAY, NETWORK, DeviceState(weights=good, seed=1 << 32))

@@ -16,13 +16,12 @@ from trifactor.arch.formats import RATE_SHIFT_MAX
 from trifactor.arch.network import Layer, Network
 from trifactor.golden import learning
 from trifactor.golden.fixed import pow2_round
-from trifactor.golden.learning import LearningParams, Rows
+from trifactor.golden.learning import FactorNoise, LearningParams, Rows
 from trifactor.golden.noise import doubled
 
 
 def params(products: Literal["shift", "exact"] = "shift", **changes: Any) -> LearningParams:
-    layer = Layer(inputs=12, outputs=70, spiking=False)
-    network = Network(layers=(layer,), surrogate=(0,) * 16)
+    network = Network(layers=(Layer(inputs=12, outputs=70, spiking=False),), surrogate=(0,) * 16)
     array = ArrayConfig(weight_bits=10, synapse_bits=6, decay_bits=4, products=products)
     return learning.learning_params(network, array, 0)._replace(**changes)
 
@@ -45,21 +44,41 @@ def test_rounded_to_a_power_of_two_unless_products_are_exact() -> None:
     assert torch.equal(learning.rounded(params("exact"), factor, noise), factor)
 
 
+def test_a_bias_has_no_trace_and_its_event_is_in_its_place() -> None:
+    layer = Layer(inputs=3, outputs=2, spiking=False, bias=True, trace_decay=16, trace_shift=5)
+    array = ArrayConfig(decay_bits=4, units=("bias",))
+    own = learning.learning_params(Network(layers=(layer,), surrogate=(0,) * 16), array, 0)
+    trace = torch.zeros(4, dtype=torch.int64)
+    for step in range(1, 12):
+        trace, raw = learning.trace_step(own, trace, torch.tensor([1, 0, 2, 1]))
+        assert raw[3] == 32
+        assert trace.tolist() == [min(255, 32 * step), 0, min(255, 64 * step), 32]
+
+
+def test_every_event_factor() -> None:
+    events = torch.arange(256)
+    noise = torch.arange(256) * 37 % 128
+    for shift in range(8):
+        exact = (events << shift).clamp(max=255)
+        assert torch.equal(learning.event_factor(params("exact", trace_shift=shift), events, noise), exact)
+        assert torch.equal(learning.event_factor(params(trace_shift=shift), events, noise), pow2_round(exact, noise))
+
+
 @settings(deadline=None)
 @given(
     st.integers(-(1 << 31), 1 << 31), st.integers(0, 255), st.integers(0, 0xFFFFFFFF), st.integers(0, 15), st.booleans()
 )
-def test_modulate(delta: int, psi: int, word: int, shift: int, exact: bool) -> None:
-    own = params("exact" if exact else "shift", signal_shift=shift)
-    tensors = (torch.tensor([value]) for value in (delta, psi, word, word >> 25))
-    factor, raw = learning.modulate(own, *tensors)
-    a = (min(65535, abs(delta)) * psi + (word & ((1 << shift) - 1))) >> shift
+def test_modulate(delta: int, scale: int, word: int, shift: int, exact: bool) -> None:
+    own = params("exact" if exact else "shift")
+    noise = FactorNoise(torch.tensor([word]), torch.tensor([word >> 25]))
+    factor, raw = learning.modulate(own, torch.tensor([delta]), torch.tensor([scale]), noise, shift)
+    a = (min(65535, abs(delta)) * scale + (word & ((1 << shift) - 1))) >> shift
     clamped = min(128, a)
     if not exact:
         clamped = int(pow2_round(torch.tensor(clamped), torch.tensor(word >> 25)))
     assert int(raw) == a
     assert int(factor) == clamped * ((delta > 0) - (delta < 0))
-    assert psi or int(factor) == 0
+    assert scale or int(factor) == 0
 
 
 @settings(deadline=None)
@@ -84,6 +103,8 @@ def test_update_moves_exactly_the_synapses_with_both_factors(seed: int, rate_shi
                 expected[j][i] = max(-512, min(511, expected[j][i] - (a if g > 0 else -a)))
     assert weights.tolist() == expected
     assert moved.raw.numel() == sum(map(bool, trace)) * sum(map(bool, factor))
+    assert moved.rows.tolist() == [j for j, p in enumerate(trace) if p]
+    assert moved.factor.tolist() == factor
 
 
 def test_update_of_nothing_writes_nothing() -> None:
@@ -93,3 +114,17 @@ def test_update_of_nothing_writes_nothing() -> None:
     moved = learning.update(params(), weights, Rows(nothing, nothing, nothing), torch.ones(70, dtype=torch.int64))
     assert moved.raw.numel() == 0
     assert torch.equal(weights, stored)
+
+
+def test_a_visited_row_whose_trace_is_0_counts_and_stays() -> None:
+    stored = torch.arange(24, dtype=torch.int32).view(12, 2)
+    weights = stored.clone()
+    nothing, visited = torch.zeros(12, dtype=torch.int64), torch.arange(12) % 2
+    words = doubled(torch.arange(12) * 0x1234567)
+    for products in ("shift", "exact"):
+        own = params(products, rate_shift=3, spread=torch.zeros(2, dtype=torch.int64), rotation=torch.arange(2))
+        moved = learning.update(own, weights, Rows(visited, nothing, words), torch.tensor([64, -1]), all_groups=True)
+        assert moved.rows.tolist() == [1, 3, 5, 7, 9, 11]
+        assert moved.raw.numel() == 12
+        assert moved.all_groups
+        assert torch.equal(weights, stored)

@@ -23,7 +23,7 @@ from trifactor.arch.errors import (
 from trifactor.host import cli
 from trifactor.host.output import Interrupted
 
-COMMANDS = ("demo", "doctor", "learn", "run", "verify", "synth")
+COMMANDS = ("demo", "doctor", "learn", "run", "sweep", "verify", "synth")
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -121,7 +121,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         (["learn", "--seed", "-1"], 2, "--seed"),
         (["learn", "--epoch", "3"], 2, "--epochs"),
         (["learn", "--dataset", "minst"], 2, "did you mean 'mnist'?"),
-        (["learn", "--rule", "otttt"], 2, "did you mean 'ottt'?"),
+        (["learn", "--rule", "otttt"], 2, "did you mean 'ottt-o'?"),
         (["learn", "--layers", "64x10"], 2, "write widths"),
         (["learn", "--layers", "64"], 2, "write widths"),
         (["learn", "--layers", "63-10"], 2, "63"),

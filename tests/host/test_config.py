@@ -42,6 +42,7 @@ def test_tables_reach_their_models(tmp_path: Path) -> None:
             "[learn] epochs: input should be greater than or equal to 1, got 0",
             "and 1 more",
         ),
+        ("sweep = 4\n", "[sweep] must be a table, not 4", "write [sweep] on its own line"),
         ("array = 4\n", "[array] must be a table, not 4", "write [array] on its own line"),
         ("[array\n", "not valid TOML", "see https://toml.io"),
     ],

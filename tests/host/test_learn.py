@@ -15,11 +15,12 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
+from trifactor.arch.array import ArrayConfig
 from trifactor.golden.checkpoint import load_model, save_model
 from trifactor.golden.device import GoldenDevice
 from trifactor.host.cli import call
 from trifactor.host.config import Config, LearnConfig
-from trifactor.host.plan import new_plan
+from trifactor.host.plan import network_of, new_plan, resolved
 from trifactor.host.training import learn_on
 
 SMALL = ["--layers", "64-16-10", "--steps", "3", "--epochs", "2", "--limit", "60"]
@@ -49,7 +50,7 @@ def test_learning_reports_what_scripts_rely_on(capsys: pytest.CaptureFixture[str
     assert 0.1 < result["test_accuracy"] <= 1
     assert result["samples_per_second"] > 0
     assert result["counters"]["weight_updates"] > 0
-    assert (result["dataset"], result["rule"], result["layers"]) == ("digits", "ottt", [64, 16, 10])
+    assert (result["dataset"], result["rule"], result["layers"]) == ("digits", "ottt-o", [64, 16, 10])
     assert len(result["accuracies"]) == 2
     assert load_model("model.npz").state.sample == 120
 
@@ -70,6 +71,39 @@ def test_a_configuration_file_is_the_same_as_options(capsys: pytest.CaptureFixtu
     assert (model.array.lanes, model.array.weight_bits, model.state.seed) == (4, 12, 3)
     result = learned(capsys, "--config", "c.toml", "--seed", "4", "--rule", "sltt", "--out", "b.npz")
     assert (result["seed"], result["rule"]) == (4, "sltt")
+
+
+def test_recurrence_bias_and_a_leaky_readout_reach_the_network() -> None:
+    plain = network_of(resolved(LearnConfig(layers="64-16-10"), ArrayConfig()))
+    assert not any(layer.recurrent or layer.bias for layer in plain.layers)
+    assert plain.error_on == "current"
+    learn = LearnConfig(layers="64-16-10", recurrent=True, bias=True, readout_decay=0.5)
+    network = network_of(resolved(learn, ArrayConfig()))
+    assert [layer.recurrent for layer in network.layers] == [True, False]
+    assert [layer.bias for layer in network.layers] == [True, True]
+    assert (network.layers[-1].decay, network.error_on) == (128, "membrane")
+
+
+def test_recordings_are_learned_by_recurrent_networks() -> None:
+    for name in ("fsdd", "braille", "braille-12"):
+        settings = resolved(LearnConfig(dataset=name, coding="graded"), ArrayConfig())
+        assert (settings.coding, settings.recurrent) == ("events", True)
+        assert not resolved(LearnConfig(dataset=name, recurrent=False), ArrayConfig()).recurrent
+
+
+def test_recordings_from_a_folder_are_learned(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("Braille").mkdir()
+    events = {"ev_t": np.arange(40), "ev_ch": np.arange(40) % 24, "ev_offset": 2 * np.arange(21)}
+    repetitions = {"label": np.repeat([0, 1], 10), "repetition": np.tile(np.arange(10), 2)}
+    np.savez("Braille/letters.npz", classes=np.array(["A", "B"]), **events, **repetitions)
+    result = learned(capsys, "--dataset", "braille-12", "--data-dir", ".", "--layers", "12-8-2", "--epochs", "1")
+    assert (result["dataset"], result["samples"], result["steps"]) == ("braille-12", 16, 39)
+
+
+def test_a_leaky_readout_is_learned_and_resumed(capsys: pytest.CaptureFixture[str]) -> None:
+    learned(capsys, *SMALL, "--readout-decay", "0.75")
+    assert load_model("model.npz").network.layers[-1].decay == 192
+    learned(capsys, "--resume", "--readout-decay", "0.75", "--rate", "0")
 
 
 def test_graded_coding_uses_the_bits_of_the_array(capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,6 +177,9 @@ def test_any_device_learns_the_same_and_can_take_over(capsys: pytest.CaptureFixt
         (["--limit", "61"], "limit"),
         (["--steps", "4"], "steps"),
         (["--rate", "9"], "rate"),
+        (["--recurrent"], "recurrent"),
+        (["--bias"], "bias"),
+        (["--readout-decay", "0.5"], "readout_decay"),
         (["--dataset", "mnist"], "dataset"),
     ],
 )

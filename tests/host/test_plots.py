@@ -71,3 +71,25 @@ def test_utilisation_fills_what_was_busy(ax: Any) -> None:
     plots.utilisation(ax, {"forward": (30, 40), "update": (50, 60), "error": (0, 0)})
     assert [bar.get_width() for bar in ax.patches] == pytest.approx([40, 30, 60, 50, 0, 0])
     assert "75 % busy of 40 cycles" in [text.get_text() for text in ax.texts]
+
+
+def test_spread_is_medians_with_least_and_greatest(ax: Any) -> None:
+    series = {"one": [[0.5, 0.7, 0.6], [0.8]], "two": [[], [0.9, 0.7]]}
+    plots.spread(ax, "weight_bits", ["8", "16"], series)
+    one, two = ax.lines
+    assert (one.get_label(), two.get_label()) == ("one", "two")
+    assert list(one.get_ydata()) == pytest.approx([60, 80])
+    assert list(two.get_ydata()) == pytest.approx([80])
+    assert len({*one.get_xdata(), *two.get_xdata()}) == 3, "marks of series stand side by side"
+    strokes = [path.vertices[:, 1].tolist() for path in ax.collections[1].get_paths()]
+    assert strokes == [pytest.approx([50, 70]), pytest.approx([80, 80])]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["8", "16"]
+    assert ax.get_ylim()[0] <= 50
+
+
+def test_many_series_differ_and_names_are_not_joined(ax: Any) -> None:
+    names = [f"a-long-name-{index}" for index in range(12)]
+    plots.spread(ax, "rule", names, {name: [[0.5]] * 12 for name in names}, ordered=False)
+    assert len({(line.get_color(), line.get_marker()) for line in ax.lines}) == 12
+    assert {line.get_linestyle() for line in ax.lines} == {"None"}
+    assert {tick.get_rotation() for tick in ax.get_xticklabels()} == {40}

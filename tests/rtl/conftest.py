@@ -120,7 +120,7 @@ def array_host() -> type[ArrayHost]:
 
 @pytest.fixture
 def tiny() -> ArrayConfig:
-    """An array of two cores of two lanes, with every optional unit, small enough to simulate in Python."""
+    """An array of two cores of two lanes, graded events and signatures, small enough to simulate in Python."""
     return ArrayConfig(
         cores=2,
         lanes=2,

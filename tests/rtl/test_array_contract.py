@@ -14,6 +14,7 @@ from amaranth.hdl import ResetInserter, Signal
 from trifactor.arch.array import ArrayConfig
 from trifactor.arch.device import DeviceState
 from trifactor.arch.network import Layer, Network
+from trifactor.arch.placement import fitted
 from trifactor.arch.registers import DESCRIPTOR_WORDS, SIGNATURES, Space, descriptor_words, error_word
 from trifactor.cosim.image import Image, sample_items
 from trifactor.golden.device import GoldenDevice
@@ -24,24 +25,36 @@ Hook = Callable[[Any], Awaitable[None]]
 SAMPLES, STEPS = 2, 3
 
 
-class Scene:
-    """A network on the tiny array, samples for it, and what the golden model makes of them."""
+UNITS_IN_USE: dict[str, Any] = {
+    "recurrent": True,
+    "bias": True,
+    "current_decay": 100,
+    "thresholds": (50, 60, 70, 55, 65),
+    "signal": "local",
+    "post": 1,
+    "post_decay": 180,
+}
 
-    def __init__(self, array: ArrayConfig, seed: int) -> None:
+
+class Scene:
+    """A network on the tiny array, with units or without, samples for it, and what the golden model makes of them."""
+
+    def __init__(self, array: ArrayConfig, seed: int, *, units: bool = False) -> None:
         rng = np.random.default_rng(seed)
-        self.array = array
         shared: dict[str, Any] = {"decay": 200, "threshold": 60, "rate_shift": 3, "signal_shift": 5}
         self.network = Network(
             layers=(
-                Layer(inputs=6, outputs=5, **shared),
-                Layer(inputs=5, outputs=3, spiking=False, reset="none", **shared),
+                Layer(inputs=6, outputs=5, **shared, **(UNITS_IN_USE if units else {})),
+                Layer(inputs=5, outputs=3, spiking=False, reset="none", bias=units, **shared),
             ),
             surrogate=tuple(range(15, -1, -1)),
+            apply="sample" if units else "step",
         )
+        self.array = array = fitted(self.network, array)
         self.image = Image(self.network, array)
         span = array.weight.max
         self.state = DeviceState(
-            weights=[rng.integers(-span // 2, span, (own.inputs, own.outputs)) for own in self.network.layers],
+            weights=[rng.integers(-span // 2, span, (own.rows, own.columns)) for own in self.network.blocks],
             seed=int(rng.integers(1 << 32)),
             sample=9,
         )
@@ -94,8 +107,14 @@ class Scene:
                 for chunk, value in enumerate(chunks):
                     offset = self.image.weight_offset(core, word) + chunk
                     await host.write(Space.WEIGHTS, offset, int(value))
+        if self.array.has("thresholds"):
+            own = [np.array(layer.thresholds or (layer.threshold,) * layer.outputs) for layer in self.network.layers]
+            for core, values in enumerate(self.image.pack_states(own)):
+                for state, value in enumerate(values.tolist()):
+                    await host.write(Space.THRESHOLDS, self.image.state_offset(core) + state, value)
         registers = {
             "layers": len(self.network.layers),
+            "apply": int(self.network.apply == "sample"),
             "error": error_word(self.network),
             "seed": self.state.seed,
             "sample": self.state.sample,
@@ -158,11 +177,15 @@ def consumer(stream: Any, taken: list[int], rng: random.Random, stall: float) ->
 
 
 @pytest.fixture
-def scene(tiny: ArrayConfig) -> Scene:
-    return Scene(tiny, seed=1)
+def scene(request: pytest.FixtureRequest, tiny: ArrayConfig) -> Scene:
+    return Scene(tiny, seed=1, units=getattr(request, "param", "") == "units")
 
 
-@pytest.mark.parametrize("stall", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize(
+    ("scene", "stall"),
+    [("plain", 0.0), ("plain", 0.5), ("plain", 0.9), pytest.param("units", 0.5, marks=pytest.mark.slow)],
+    indirect=["scene"],
+)
 def test_streams_hold_their_words_and_the_result_does_not_depend_on_pauses(
     simulate: Simulate, array_host: Callable[[Any, Any], Any], scene: Scene, stall: float
 ) -> None:
@@ -203,7 +226,11 @@ def test_a_response_holds_until_it_is_taken(simulate: Simulate, tiny: ArrayConfi
     assert responses == values
 
 
-@pytest.mark.parametrize("clocks", [40, 250, 310, 470, 700])
+@pytest.mark.parametrize(
+    ("scene", "clocks"),
+    [*(("plain", clocks) for clocks in (40, 250, 310, 470, 700)), pytest.param("units", 800, marks=pytest.mark.slow)],
+    indirect=["scene"],
+)
 def test_a_reset_in_the_middle_of_a_sample_leaves_nothing_behind(
     simulate: Simulate, array_host: Callable[[Any, Any], Any], scene: Scene, clocks: int
 ) -> None:
@@ -239,6 +266,7 @@ def test_a_reset_in_the_middle_of_a_sample_leaves_nothing_behind(
     assert working
 
 
+@pytest.mark.parametrize("scene", ["plain", "units"], indirect=True)
 def test_what_the_memories_held_does_not_matter(
     simulate: Simulate, array_host: Callable[[Any, Any], Any], scene: Scene
 ) -> None:
@@ -250,9 +278,11 @@ def test_what_the_memories_held_does_not_matter(
     async def bench(ctx: Any) -> None:
         host = array_host(dut, ctx)
         # Another run leaves its lists, factors and partial sums.
-        await Scene(config, seed=2).run(ctx, host)
+        await Scene(config, seed=2, units=config.has("shadow")).run(ctx, host)
         for offset in range(config.cores * config.groups * config.lanes):
             await host.write(Space.MEMBRANES, offset, rng.getrandbits(config.membrane_bits))
+            if config.has("post-trace"):
+                await host.write(Space.POST_TRACES, offset, rng.randrange(256))
         for offset in range(config.axons):
             await host.write(Space.TRACES, offset, rng.randrange(256))
         for words in taken.values():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Event lists and the loader of the input stream."""
+"""Event lists, what is behind their events from below, and the loader of the input stream."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from trifactor.arch.array import ArrayConfig
+from trifactor.arch.array import ArrayConfig, Unit
 from trifactor.arch.events import ItemKind, pack_item
-from trifactor.rtl.events import Events
+from trifactor.rtl.events import Events, has_tail
 
 Simulate = Callable[..., None]
 OVERFLOW, BAD_ROW, OUT_OF_PLACE = 1, 2, 4
@@ -206,3 +206,89 @@ def test_an_event_after_the_last_step_is_out_of_place(simulate: Simulate, dut: E
         assert ctx.get(dut.fault) == OUT_OF_PLACE
 
     simulate(dut, bench)
+
+
+@pytest.mark.parametrize("event_bits", [1, 3])
+@pytest.mark.parametrize("units", [("recurrent",), ("bias",), ("recurrent", "bias")])
+def test_a_list_goes_on_with_own_spikes_of_the_step_before_and_a_bias(
+    simulate: Simulate, units: tuple[Unit, ...], event_bits: int
+) -> None:
+    rng = random.Random(f"{units}{event_bits}")
+    config = ArrayConfig(lanes=4, groups=8, axons=64, events=EVENTS, event_bits=event_bits, units=units)
+    assert has_tail(config)
+    assert not has_tail(ArrayConfig(units=("cuba", "post-trace", "shadow", "thresholds", "feedback")))
+    dut = Events(config)
+    recurrent, bias = "recurrent" in units, "bias" in units
+    # Two layers that are recurrent: where their spikes stand, and their first own row.
+    layers = {0: (3, 20), 1: (17, 40)}
+    before: dict[int, list[int]] = {0: [], 1: []}
+    read = {"own": 0, "bias": 0, "below": 0}
+
+    async def tail(ctx: Any, port: str, base: int, below: int, own: int, last_row: int, *, older: int) -> None:
+        fields = {"count": below, "own": own, "base": base, "bias": int(bias), "last_row": last_row, "older": older}
+        for name, value in fields.items():
+            ctx.set(getattr(getattr(dut, f"{port}_tail"), name), value)
+
+    async def fire(ctx: Any, layer: int, rows: list[int]) -> None:
+        """FIRE's pushes: to the next layer's list, and to the layer's own spikes."""
+        base, first = layers[layer]
+        for index, neuron in enumerate(rows):
+            ctx.set(dut.push, 1)
+            ctx.set(dut.push_region, layer)
+            ctx.set(dut.push_index, index)
+            ctx.set(dut.push_row, neuron)
+            if recurrent:
+                ctx.set(dut.push_own, 1)
+                ctx.set(dut.push_own_index, base + index)
+                ctx.set(dut.push_own_row, first + neuron)
+            await ctx.tick()
+        ctx.set(dut.push, 0)
+
+    async def listed(ctx: Any, port: str, count: int) -> list[tuple[int, int, int]]:
+        """(row, shift, is the bias) of every entry, with reads one after the other."""
+        found = []
+        entry = getattr(dut, port)
+        for index in range(count):
+            ctx.set(getattr(dut, f"{port}_index"), index)
+            ctx.set(getattr(dut, f"{port}_read"), 1)
+            await ctx.tick()
+            if rng.random() < 0.3:
+                ctx.set(getattr(dut, f"{port}_read"), 0)
+                ctx.set(getattr(dut, f"{port}_index"), rng.randrange(EVENTS))
+                await ctx.tick()
+            is_bias = ctx.get(dut.sweep_is_bias) if bias and port == "sweep" else 0
+            found.append((ctx.get(entry.row), ctx.get(entry.shift) if event_bits > 1 else 0, is_bias))
+        ctx.set(getattr(dut, f"{port}_read"), 0)
+        return found
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.inputs, ROWS)
+        await send(ctx, dut, BEGIN)
+        for step in range(12):
+            below = [(row, rng.randrange(event_bits)) for row in sorted(rng.sample(range(ROWS), rng.randrange(6)))]
+            await send(ctx, dut, *(event(*entry) for entry in below), STEP)
+            region, spikes = ctx.get(dut.current), below
+            for layer, (base, first) in layers.items():
+                own = before[layer] if recurrent and step else []
+                last_row = first + 20
+                fired = sorted(rng.sample(range(14), rng.randrange(8)))
+                for port in ("scatter", "sweep"):
+                    await tail(ctx, port, base, len(spikes), len(own), last_row, older=1 - step % 2)
+                    ctx.set(getattr(dut, f"{port}_region"), region if layer == 0 else 2)
+                expected = [(row, shift, 0) for row, shift in spikes] + [(first + neuron, 0, 0) for neuron in own]
+                wanted = [*expected, *([(last_row, 0, 1)] if bias else [])]
+                # What this step fires does not show in this step.
+                await fire(ctx, layer, fired)
+                seen = await listed(ctx, "scatter", len(wanted))
+                assert [entry[:2] for entry in seen] == [entry[:2] for entry in wanted]
+                assert await listed(ctx, "sweep", len(wanted)) == wanted
+                read["own"] += len(own)
+                read["bias"] += bias
+                read["below"] += len(spikes)
+                before[layer], spikes = fired, [(neuron, 0) for neuron in fired]
+            await release(ctx, dut)
+
+    simulate(dut, bench)
+    assert (read["own"] > 30) == recurrent
+    assert (read["bias"] > 20) == bias
+    assert read["below"] > 30

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pytest
 
-from trifactor.arch.array import ArrayConfig
+from trifactor.arch.array import ArrayConfig, Unit
 from trifactor.rtl.fire import Fire
 
 Simulate = Callable[..., None]
@@ -18,14 +18,20 @@ LATENCY = 5
 GROUPS = 6
 
 
+@pytest.mark.parametrize("units", [(), ("post-trace",)])
 @pytest.mark.parametrize("spiking", [True, False])
 @pytest.mark.parametrize("record", [True, False])
 @pytest.mark.parametrize(("cores", "lanes"), [(1, 4), (2, 4), (4, 1), (8, 2)])
 def test_all_that_a_group_does_is_collected_once_and_in_order(
-    simulate: Simulate, cores: Literal[1, 2, 4, 8], lanes: Literal[1, 2, 4], record: bool, spiking: bool
+    simulate: Simulate,
+    cores: Literal[1, 2, 4, 8],
+    lanes: Literal[1, 2, 4],
+    record: bool,
+    spiking: bool,
+    units: tuple[Unit, ...],
 ) -> None:
     rng = random.Random(f"{cores}{lanes}{record}{spiking}")
-    config = ArrayConfig(cores=cores, lanes=lanes, groups=16)
+    config = ArrayConfig(cores=cores, lanes=lanes, groups=16, units=units)
     dut = Fire(config)
     parallel = cores * lanes
     outputs = GROUPS * parallel - rng.randrange(parallel)
@@ -34,6 +40,7 @@ def test_all_that_a_group_does_is_collected_once_and_in_order(
         rng.choice((0, 0, rng.randint(1, config.surrogate_max))) if spiking else 0 for _ in range(GROUPS * parallel)
     ]
     spikes = [int(spiking and rng.random() < 0.4) for _ in psis]
+    posts = [rng.choice((0, 0, rng.randint(1, 255))) if spiking and units else 0 for _ in psis]
     values = [rng.randint(config.membrane.min, config.membrane.max) for _ in psis]
     overs = [rng.getrandbits(1) for _ in psis]
     seen: dict[str, list[Any]] = {"spike": [], "surrogate": [], "output": [], "event": []}
@@ -51,6 +58,8 @@ def test_all_that_a_group_does_is_collected_once_and_in_order(
             ctx.set(dut.valid[core], int(live))
             ctx.set(dut.spikes[core], spikes[neuron] if live else 0)
             ctx.set(dut.psis[core], psis[neuron] if live else 0)
+            if units:
+                ctx.set(dut.posts[core], posts[neuron] if live else 0)
             ctx.set(dut.vs[core], values[neuron])
             ctx.set(dut.ys[core], -values[neuron] if values[neuron] > config.membrane.min else 0)
             ctx.set(dut.overs[core], overs[neuron] if live else 0)
@@ -79,7 +88,8 @@ def test_all_that_a_group_does_is_collected_once_and_in_order(
                 if ctx.get(dut.spike):
                     seen["spike"].append(ctx.get(dut.spike_neuron))
                 if ctx.get(dut.surrogate):
-                    seen["surrogate"].append((ctx.get(dut.surrogate_neuron), ctx.get(dut.psi)))
+                    post = ctx.get(dut.post) if units else 0
+                    seen["surrogate"].append((ctx.get(dut.surrogate_neuron), ctx.get(dut.psi), post))
                 if ctx.get(dut.output):
                     seen["output"].append((ctx.get(dut.output_neuron), ctx.get(dut.v)))
                 if ctx.get(dut.events.valid) and ctx.get(dut.events.ready):
@@ -107,7 +117,8 @@ def test_all_that_a_group_does_is_collected_once_and_in_order(
     simulate(dut, bench)
     alive = range(outputs)
     assert seen["spike"] == [neuron for neuron in alive if spikes[neuron]]
-    assert seen["surrogate"] == [(neuron, psis[neuron]) for neuron in alive if psis[neuron] and learn]
+    scales = [(neuron, psis[neuron], posts[neuron]) for neuron in alive if psis[neuron] or posts[neuron]]
+    assert seen["surrogate"] == (scales if learn else [])
     assert seen["output"] == ([] if spiking else [(neuron, values[neuron]) for neuron in alive])
     assert seen["event"] == ([neuron | 5 << 16 for neuron in alive if spikes[neuron]] if record else [])
     assert retired == list(range(GROUPS * lanes))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
-from trifactor.arch.array import ArrayConfig, ceil_log2
+from trifactor.arch.array import ArrayConfig, Unit, ceil_log2
 from trifactor.arch.events import ItemKind, pack_item
 from trifactor.arch.network import SURROGATE_ENTRIES
 from trifactor.arch.registers import (
@@ -23,6 +23,7 @@ from trifactor.arch.registers import (
     REGISTERS,
     Space,
     shape_word,
+    units_word,
     weight_chunks,
 )
 from trifactor.rtl.array import Array
@@ -37,6 +38,12 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "two chunks": {"cores": 2, "lanes": 4, "traces_per_word": 8, "products": "exact"},
     "three chunks": {"cores": 1, "lanes": 8, "traces_per_word": 2, "weight_bits": 11, "membrane_bits": 9},
     "odd depths": {"cores": 4, "lanes": 1, "weight_words": 5, "groups": 3, "axons": 9, "layers": 3},
+    "units": {
+        "cores": 2,
+        "lanes": 4,
+        "traces_per_word": 2,
+        "units": ["cuba", "post-trace", "shadow", "recurrent", "bias", "thresholds", "feedback"],
+    },
 }
 
 
@@ -53,10 +60,17 @@ def windows(config: ArrayConfig) -> Iterator[tuple[Space, int, int, bool]]:
     for core in range(config.cores):
         for word in range(config.weight_words):
             for chunk in range(chunks):
-                bits = min(DATA_BITS, config.lanes * config.weight_bits - chunk * DATA_BITS)
+                bits = min(DATA_BITS, config.lanes * config.lane_bits - chunk * DATA_BITS)
                 yield Space.WEIGHTS, (core << word_bits | word) << ceil_log2(chunks) | chunk, bits, False
         for state in range(states):
-            yield Space.MEMBRANES, core << state_bits | state, config.membrane_bits, True
+            offset = core << state_bits | state
+            # A synaptic current is in the upper half.
+            whole = config.has("cuba") and config.membrane_bits == 16
+            yield Space.MEMBRANES, offset, DATA_BITS if whole else config.membrane_bits, not whole
+            if config.has("thresholds"):
+                yield Space.THRESHOLDS, offset, 16, False
+            if config.has("post-trace"):
+                yield Space.POST_TRACES, offset, 8, False
     for axon in range(config.axons):
         yield Space.TRACES, axon, 8, False
     for entry in range(SURROGATE_ENTRIES):
@@ -95,14 +109,18 @@ def test_every_window_reads_back_what_was_written_until_it_is_cleared(
 
 
 def reset_value(name: str, config: ArrayConfig) -> int:
-    return {"identity": IDENTITY, "version": MAP_VERSION, "shape": shape_word(config)}.get(name, 0)
+    fixed = {"identity": IDENTITY, "version": MAP_VERSION, "shape": shape_word(config), "units": units_word(config)}
+    return fixed.get(name, 0)
 
 
+@pytest.mark.parametrize("units", [(), ("shadow", "bias"), ("post-trace", "feedback", "thresholds")])
 def test_registers_have_their_reset_values_and_keep_what_is_written(
-    simulate: Simulate, array_host: ArrayHost, tiny: ArrayConfig
+    simulate: Simulate, array_host: ArrayHost, tiny: ArrayConfig, units: tuple[Unit, ...]
 ) -> None:
     rng = random.Random(8)
+    tiny = tiny.model_copy(update={"units": units})
     dut = Array(tiny)
+    widths = {register.name: register.bits for register in REGISTERS} | {"layers": tiny.layer_bits + 1}
     seen = 0
 
     async def bench(ctx: Any) -> None:
@@ -118,8 +136,10 @@ def test_registers_have_their_reset_values_and_keep_what_is_written(
                 continue
             value = rng.getrandbits(32) | 1
             await host.write_register(register.name, value)
-            writable = register.access == "rw"
-            written[register.name] = value % (1 << register.bits) if writable else reset_value(register.name, tiny)
+            # Without active copies weights act at once, whatever is written.
+            writable = register.access == "rw" and (register.name != "apply" or tiny.has("shadow"))
+            held = value % (1 << widths[register.name])
+            written[register.name] = held if writable else reset_value(register.name, tiny)
         for name, value in written.items():
             assert await host.register(name) == value, name
             seen += 1

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pytest
 
-from trifactor.arch.array import ArrayConfig
+from trifactor.arch.array import ArrayConfig, Unit
 from trifactor.arch.formats import EXPONENT_MAX, FACTOR_MAX, RATE_SHIFT_MAX
 from trifactor.rtl.lane import Lane
 
@@ -19,7 +19,13 @@ Schedule = dict[int, dict[str, int]]
 Products = Literal["shift", "exact"]
 
 
-def config_of(products: Products, weight_bits: int = 16, synapse_bits: int = 8, event_bits: int = 1) -> ArrayConfig:
+def config_of(
+    products: Products,
+    weight_bits: int = 16,
+    synapse_bits: int = 8,
+    event_bits: int = 1,
+    units: tuple[Unit, ...] = (),
+) -> ArrayConfig:
     return ArrayConfig(
         lanes=1,
         groups=16,
@@ -28,6 +34,7 @@ def config_of(products: Products, weight_bits: int = 16, synapse_bits: int = 8, 
         weight_bits=weight_bits,
         synapse_bits=synapse_bits,
         event_bits=event_bits,
+        units=units,
     )
 
 
@@ -48,7 +55,10 @@ def play(simulate: Simulate, dut: Lane, schedule: Schedule, watched: dict[str, s
     rng = random.Random(9)
     seen: dict[str, dict[int, int]] = defaultdict(dict)
     quiet = {"factor_shift": 0, "swap": 0, "valid": 0, "capture": 0, "scatter": 0, "moving": 0, "host_word": 0}
-    rubbish = ("noise", "run", "reach", "trace", "rate_room", "word", "event_shift")
+    rubbish = ["noise", "run", "reach", "trace", "rate_room", "word", "event_shift"]
+    if dut.config.has("shadow"):
+        quiet |= {"host_copy": 0}
+        rubbish += ["copy", "renew"]
 
     async def bench(ctx: Any) -> None:
         for clock in range(max(map(max, watched.values())) + 1):
@@ -185,6 +195,91 @@ def test_a_word_of_the_host_passes_while_no_weight_moves(simulate: Simulate, pro
     schedule: Schedule = {clock: {"host_word": word} for clock, word in enumerate(words, start=4)}
     seen = play(simulate, dut, schedule, {"stored": set(range(3, 11))})
     assert [seen["stored"][clock] for clock in range(3, 11)] == [0, 0, *words, 0]
+
+
+@pytest.mark.parametrize("products", ["shift", "exact"])
+@pytest.mark.parametrize("event_bits", [1, 4])
+def test_scatter_and_gather_see_the_active_copy(simulate: Simulate, products: Products, event_bits: int) -> None:
+    rng = random.Random(f"{products}{event_bits}")
+    config = config_of(products, 12, 6, event_bits, ("shadow",))
+    dut = Lane(config)
+    schedule: Schedule = defaultdict(dict)
+    terms, currents = {}, {}
+    clock = 0
+    for _ in range(20):
+        factor = random_factor(rng, config)
+        schedule[clock] |= {"factor_shift": 1, "factor_in": factor_value(dut, factor)}  # type: ignore[dict-item]
+        schedule[clock + 1] |= {"swap": 1}
+        for _ in range(3):
+            copy = rng.randint(config.synapse.min, config.synapse.max)
+            schedule[clock + 4] |= {"copy": copy}
+            terms[clock + 5] = copy * factor
+            clock += 1
+        total = 0
+        for _ in range(4):
+            copy, shift = rng.randint(config.synapse.min, config.synapse.max), rng.randrange(event_bits)
+            schedule[clock + 4] |= {"copy": copy, "valid": 1, "scatter": 1, "event_shift": shift}
+            total += copy << shift
+            clock += 1
+        schedule[clock + 4] |= {"scatter": 1}
+        schedule[clock + 5] |= {"capture": 1, "scatter": 1}
+        currents[clock + 6] = total
+        clock += 2
+    seen = play(simulate, dut, schedule, {"term": set(terms), "minus": set(terms), "current": set(currents)})
+    assert {clock: seen["term"][clock] + seen["minus"][clock] for clock in terms} == terms
+    assert seen["current"] == currents
+    assert len(set(terms.values())) > 20
+
+
+@pytest.mark.parametrize("products", ["shift", "exact"])
+@pytest.mark.parametrize(("weight_bits", "synapse_bits"), [(16, 8), (9, 5), (4, 4)])
+def test_an_update_hands_the_copy_on_or_renews_it(
+    simulate: Simulate, products: Products, weight_bits: int, synapse_bits: int
+) -> None:
+    rng = random.Random(f"{products}{weight_bits}")
+    config = config_of(products, weight_bits, synapse_bits, units=("shadow",))
+    dut = Lane(config)
+    low, high = config.weight.min, config.weight.max
+    write = Lane.write_clock(config) - 8
+    schedule: Schedule = defaultdict(dict)
+    stored, copied = {}, {}
+    clock = moved = 0
+    for _ in range(80):
+        factor = random_factor(rng, config)
+        schedule[clock] |= {"factor_shift": 1, "factor_in": factor_value(dut, factor)}  # type: ignore[dict-item]
+        schedule[clock + 1] |= {"swap": 1}
+        for _ in range(3):
+            weight, copy = rng.randint(low, high), rng.randint(config.synapse.min, config.synapse.max)
+            renew = rng.getrandbits(1)
+            # The noise is 0 and the shift is 0: the weight moves by the product.
+            trace = 1 << rng.randrange(4)
+            step = abs(factor) * trace
+            schedule[clock + 2] |= {"noise": 0, "trace": trace, "rate_room": RATE_SHIFT_MAX}
+            schedule[clock + 3] |= {"reach": trace.bit_length() - 1}
+            schedule[clock + 4] |= {"word": weight, "copy": copy, "run": 0}
+            schedule[clock + write] |= {"moving": 1}
+            schedule[clock + write + 1] |= {"renew": renew}
+            new = max(low, min(high, weight - step if factor > 0 else weight + step))
+            stored[clock + 2 + write] = new
+            copied[clock + 2 + write] = new >> (weight_bits - synapse_bits) if renew else copy
+            moved += new != weight
+            clock += 1
+        clock += 1
+    seen = play(simulate, dut, schedule, {"stored": set(stored), "copied": set(copied)})
+    assert seen == {"stored": stored, "copied": copied}
+    assert moved > 50
+
+
+@pytest.mark.parametrize("products", ["shift", "exact"])
+def test_a_copy_of_the_host_passes_beside_its_word(simulate: Simulate, products: Products) -> None:
+    dut = Lane(config_of(products, 9, 5, units=("shadow",)))
+    pairs = [(-256, 15), (255, -16), (0, 1), (-1, 0)]
+    schedule: Schedule = {
+        clock: {"host_word": word, "host_copy": copy} for clock, (word, copy) in enumerate(pairs, start=4)
+    }
+    seen = play(simulate, dut, schedule, {"stored": set(range(3, 10)), "copied": set(range(3, 10))})
+    passed = [(0, 0), (0, 0), *pairs, (0, 0)]
+    assert [(seen["stored"][clock], seen["copied"][clock]) for clock in range(3, 10)] == passed
 
 
 def test_factors_pass_along_the_chain_and_swap_only_when_told(simulate: Simulate) -> None:

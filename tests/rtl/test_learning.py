@@ -23,27 +23,52 @@ def exponent_of(value: int, noise: int) -> int:
     return place + (noise < ((value << (7 - place)) & 127))
 
 
+def factor_of(delta: int, scale: int, noise: int, shift: int, products: str) -> tuple[int, bool]:
+    """A factor by the law, and whether it was clamped."""
+    raw = (min(65535, abs(delta)) * scale + (noise & ((1 << shift) - 1))) >> shift
+    size = min(128, raw)
+    if size and products == "shift":
+        size = 1 << exponent_of(size, noise >> 25)
+    return -size if delta < 0 else size, raw > 128
+
+
+@pytest.mark.parametrize("post", [False, True])
 @pytest.mark.parametrize("products", ["shift", "exact"])
 @pytest.mark.parametrize("surrogate_bits", [1, 4, 8])
 def test_factors_agree_with_the_law(
-    simulate: Simulate, products: Literal["shift", "exact"], surrogate_bits: int
+    simulate: Simulate, products: Literal["shift", "exact"], surrogate_bits: int, post: bool
 ) -> None:
     rng = random.Random(f"{products}{surrogate_bits}")
-    config = ArrayConfig(lanes=4, groups=16, products=products, surrogate_bits=surrogate_bits, axons=64, events=64)
+    config = ArrayConfig(
+        lanes=4,
+        groups=16,
+        products=products,
+        surrogate_bits=surrogate_bits,
+        axons=64,
+        events=64,
+        units=("post-trace",) if post else (),
+    )
     dut = Modulate(config)
-    written: list[tuple[int, int]] = []
-    expected: list[tuple[int, int]] = []
+    written: list[tuple[int, ...]] = []
+    expected: list[tuple[int, ...]] = []
     overs = wanted_overs = 0
 
     async def collect(ctx: Any) -> None:
         nonlocal overs
-        factor = dut.factor
-        size = factor.exponent if products == "shift" else factor.magnitude
-        watched = (dut.write, dut.write_neuron, factor.some, factor.negative, size, dut.over)
-        async for _, _, write, neuron, some, negative, amount, over in ctx.tick().sample(*watched):
+        factors = [dut.factor.causal, *([dut.factor.event] if post else [])]
+        sizes = [factor.exponent if products == "shift" else factor.magnitude for factor in factors]
+        parts = [
+            part for factor, size in zip(factors, sizes, strict=True) for part in (factor.some, factor.negative, size)
+        ]
+        async for _, _, write, neuron, over, *seen in ctx.tick().sample(
+            dut.write, dut.write_neuron, dut.over_count, *parts
+        ):
             if write:
-                value = (1 << amount if products == "shift" else amount) * (-1 if negative else 1)
-                written.append((neuron, value if some else 0))
+                values = []
+                for some, negative, amount in zip(seen[::3], seen[1::3], seen[2::3], strict=True):
+                    size = 1 << amount if products == "shift" else amount
+                    values.append((-size if negative else size) if some else 0)
+                written.append((neuron, *values))
             overs += over
 
     async def idle(ctx: Any, clocks: int) -> None:
@@ -63,9 +88,15 @@ def test_factors_agree_with_the_law(
             # The most negative and the most positive sum that the format holds.
             if number == 0:
                 partial, groups = [[rng.choice((config.signal.min, config.signal.max)) for _ in neurons]], 1
-            psi = [rng.randint(1, config.surrogate_max) for _ in neurons]
+            psi = [rng.randint(0 if post else 1, config.surrogate_max) for _ in neurons]
+            trace = [rng.choice((0, 255, rng.randrange(256))) for _ in neurons]
+            post_shift = max(0, min(SIGNAL_SHIFT_MAX, shift + 8 - surrogate_bits - rng.randrange(5)))
+            negative = rng.getrandbits(1)
             noise = [rng.getrandbits(32) for _ in neurons]
             ctx.set(dut.shift, shift)
+            if post:
+                ctx.set(dut.post_shift, post_shift)
+                ctx.set(dut.post_negative, negative)
             for group, totals in enumerate(partial):
                 for index, total in enumerate(totals):
                     ctx.set(dut.ahead, 1)
@@ -82,6 +113,7 @@ def test_factors_agree_with_the_law(
                         "psi": psi[index],
                         "noise": noise[index],
                         "neuron": neurons[index],
+                        **({"post": trace[index]} if post else {}),
                     }
                     for name, value in values.items():
                         ctx.set(getattr(dut, name), value)
@@ -91,18 +123,22 @@ def test_factors_agree_with_the_law(
             await idle(ctx, Modulate.latency)
             for index, neuron in enumerate(neurons):
                 delta = sum(totals[index] for totals in partial)
-                raw = (min(65535, abs(delta)) * psi[index] + (noise[index] & ((1 << shift) - 1))) >> shift
-                wanted_overs += raw > 128
-                size = min(128, raw)
-                if size and products == "shift":
-                    size = 1 << exponent_of(size, noise[index] >> 25)
-                expected.append((neuron, -size if delta < 0 else size))
+                causal, over = factor_of(delta, psi[index], noise[index], shift, products)
+                wanted_overs += over
+                factors = [causal]
+                if post:
+                    turned = (noise[index] << 13 | noise[index] >> 19) % 2**32
+                    event, over = factor_of(delta, trace[index], turned, post_shift, products)
+                    wanted_overs += over
+                    factors.append(-event if negative else event)
+                expected.append((neuron, *factors))
 
     simulate(dut, bench, beside=(collect,))
     assert written == expected
     assert overs == wanted_overs > 10
-    assert sum(0 < abs(value) < 128 for _, value in expected) > 50
-    assert sum(value == 0 for _, value in expected) > 5
+    for values in list(zip(*expected, strict=True))[1:]:
+        assert sum(0 < abs(value) < 128 for value in values) > 20
+        assert sum(value == 0 for value in values) > 5
 
 
 def test_a_factor_comes_latency_clocks_after_the_last_partial_sum(simulate: Simulate) -> None:
