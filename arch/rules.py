@@ -267,10 +267,12 @@ def network_for(
         trace_decay = rule.readout_trace_decay if readout else rule.hidden_trace_decay
         if index == 0 and not readout and rule.first_trace_decay is not None:
             trace_decay = rule.first_trace_decay
-        headroom = _headroom(trace_decay)
         above = sizes[-1] if readout else sizes[index + 2]
         slower = round(math.log2(above / sizes[-1])) if rule.scaled else 0
         bits = event_value_bits if index == 0 else 1
+        trace_shift = max(0, UNIT.bit_length() - bits - _headroom(trace_decay))
+        # What a trace is smaller by, its rate is greater by.
+        faster = UNIT.bit_length() - bits - trace_shift
         # A readout that all layers see through is also the topmost layer's own.
         topmost = index == last - 1 and rule.signal == "local" and not rule.readout_learns
         layers.append(
@@ -289,8 +291,8 @@ def network_for(
                 learns=learns,
                 surrogate_shift=surrogate_shift,
                 trace_decay=round(trace_decay * one),
-                trace_shift=max(0, UNIT.bit_length() - headroom - bits),
-                rate_shift=max(0, min(RATE_SHIFT_MAX, rate_shift + slower - headroom)),
+                trace_shift=trace_shift,
+                rate_shift=max(0, min(RATE_SHIFT_MAX, rate_shift + slower - faster)),
                 signal="backprop" if readout or topmost else rule.signal,
                 fixed=rule.fixed,
                 signal_shift=min(SIGNAL_SHIFT_MAX, signal_shift),

@@ -11,7 +11,7 @@ import json
 import sys
 from typing import Any
 
-from trifactor.arch.array import ArrayConfig
+from trifactor.arch.array import UNITS, ArrayConfig
 from trifactor.arch.errors import TrifactorError
 from trifactor.boards.synth import synthesise
 
@@ -21,7 +21,14 @@ STORED_16 = ArrayConfig(lanes=16, weight_bits=16, weight_words=2048)
 
 ROWS: dict[str, tuple[ArrayConfig, str]] = {
     "stored-8": (STORED_8, "25k"),
-    "stored-8-cuba": (STORED_8.model_copy(update={"units": ("cuba",)}), "25k"),
+    # Traces of synapses take more block RAM than a 25F has beside the weights.
+    **{
+        f"stored-8-{unit}": (
+            STORED_8.model_copy(update={"units": (unit,)}),
+            "45k" if unit in ("eligibility", "shadow") else "25k",
+        )
+        for unit in UNITS
+    },
     "stored-12": (STORED_12, "25k"),
     "stored-16": (STORED_16, "25k"),
     "stored-16-signatures": (STORED_16.model_copy(update={"signatures": True}), "25k"),

@@ -18,6 +18,7 @@ from ..arch.placement import place
 from . import network as net
 from .arguments import checked_inputs, checked_labels, checked_record, checked_state
 from .counters import count, step_signatures, zero_counters
+from .learning import Rounding
 from .plan import SampleNoise, use_keys
 from .readout import predicted
 
@@ -29,18 +30,26 @@ class GoldenDevice:
     """The array as the law has it: every weight, membrane, counter and signature of the hardware, bit for bit.
 
     `state` is what the device starts from, all weights zero by default. `torch_device` may be any that torch knows; the
-    result does not depend on it. Raises `DoesNotFitError` if `network` does not fit `array`, `ConfigurationError` on
-    weights of another shape or outside `weight_bits`.
+    result does not depend on it. A `rounding` other than that of the hash (`learning.Rounding`) is an experiment that
+    no hardware repeats. Raises `DoesNotFitError` if `network` does not fit `array`, `ConfigurationError` on weights of
+    another shape or outside `weight_bits`.
     """
 
     def __init__(
-        self, array: ArrayConfig, network: Network, state: DeviceState | None = None, *, torch_device: str = "cpu"
+        self,
+        array: ArrayConfig,
+        network: Network,
+        state: DeviceState | None = None,
+        *,
+        torch_device: str = "cpu",
+        rounding: Rounding = "hash",
     ) -> None:
         place(network, array)
         self.array = array
         self.network = network
         self.torch_device = torch_device
-        self._params = net.network_params(network, array, torch_device)
+        self.rounding = rounding
+        self._params = net.network_params(network, array, torch_device, rounding)
         self.load(state or DeviceState(weights=[np.zeros((own.rows, own.columns), np.int64) for own in network.blocks]))
 
     @property

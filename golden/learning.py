@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +14,13 @@ from ..arch.network import Network
 from ..arch.noise import ROUND_BITS
 from .fixed import pow2_table, saturate, stochastic_shift
 from .noise import doubled, eligibility_noise, rotation, row_noise, spread, update_noise
+
+Rounding = Literal["hash", "random", "nearest", "floor"]
+"""Where the bits of a rounding come from: the shared hash, which is the law; or, to see what that is worth, torch's own
+generator, with bits of its own for every synapse, or constants that round to the nearest or down."""
+
+FACTOR_OFFSETS: dict[str, int] = {"nearest": (1 << ROUND_BITS) // 2 - 1, "floor": (1 << ROUND_BITS) - 1}
+"""The noise with which `pow2_round` rounds to the nearest, or down."""
 
 
 class LearningParams(NamedTuple):
@@ -34,6 +41,7 @@ class LearningParams(NamedTuple):
     post_shift: int
     weight_bits: int
     active_shift: int
+    rounding: Rounding
     pow2: Tensor | None
     spread: Tensor
     rotation: Tensor
@@ -80,7 +88,9 @@ class Update(NamedTuple):
     all_groups: bool
 
 
-def learning_params(network: Network, array: ArrayConfig, layer: int, torch_device: str = "cpu") -> LearningParams:
+def learning_params(
+    network: Network, array: ArrayConfig, layer: int, torch_device: str = "cpu", rounding: Rounding = "hash"
+) -> LearningParams:
     """The coefficients of `network.layers[layer]` on `array`."""
     own = network.layers[layer]
     neurons = torch.arange(own.outputs, device=torch_device)
@@ -99,6 +109,7 @@ def learning_params(network: Network, array: ArrayConfig, layer: int, torch_devi
         post_shift=own.post_shift,
         weight_bits=array.weight_bits,
         active_shift=array.weight_bits - array.synapse_bits,
+        rounding=rounding,
         pow2=pow2_table(torch_device) if array.products == "shift" else None,
         spread=doubled(spread(neurons)),
         rotation=rotation(neurons),
@@ -115,6 +126,8 @@ def rounded(params: LearningParams, factor: Tensor, noise: Tensor) -> Tensor:
     """0 … 255 as a product takes it: `pow2_round(factor, noise)` with 7-bit `noise`; unchanged with exact products."""
     if params.pow2 is None:
         return factor
+    if params.rounding in FACTOR_OFFSETS:
+        noise = torch.full_like(factor, FACTOR_OFFSETS[params.rounding])
     index = torch.add(noise, factor, alpha=1 << ROUND_BITS)
     return params.pow2.index_select(0, index.flatten()).view_as(factor)
 
@@ -136,7 +149,8 @@ def modulate(
 
     It is 0 where `scale` is.
     """
-    raw = stochastic_shift(delta.abs().clamp(max=(1 << DELTA_BITS) - 1) * scale, noise.word, shift)
+    word = _constant(params, noise.word, shift)
+    raw = stochastic_shift(delta.abs().clamp(max=(1 << DELTA_BITS) - 1) * scale, word, shift)
     return rounded(params, raw.clamp(max=FACTOR_MAX), noise.round) * delta.sign(), raw
 
 
@@ -160,12 +174,26 @@ def update(params: LearningParams, stored: Tensor, rows: Rows, factor: Tensor, *
     word = words ^ params.spread.index_select(0, column)
     noise = word.bitwise_right_shift_(params.rotation.index_select(0, column)).int()
     product = rows.pre.index_select(0, row).int().unsqueeze(1) * signed.abs()
-    fraction = update_noise(noise, own_rows) >> (RATE_SHIFT_MAX - params.rate_shift)
-    amount = (product + fraction) >> params.rate_shift
+    amount = (product + _fraction(params, noise, own_rows)) >> params.rate_shift
     line = stored.view(-1)
     raw = line.index_select(0, flat) - (amount * signed.sign()).view(-1)
     line.scatter_(0, flat, saturate(raw, params.weight_bits))
     return Update(noise, raw, row, factor, all_groups)
+
+
+def _constant(params: LearningParams, noise: Tensor, shift: int) -> Tensor:
+    """`noise`, or what rounds a shift by `shift` to the nearest, or down."""
+    if params.rounding == "nearest":
+        return torch.full_like(noise, (1 << shift) >> 1)
+    return torch.zeros_like(noise) if params.rounding == "floor" else noise
+
+
+def _fraction(params: LearningParams, noise: Tensor, row: Tensor) -> Tensor:
+    """What is added to a product before it is shifted down by `rate_shift`: fewer than that many bits."""
+    if params.rounding == "random":
+        return torch.randint_like(noise, 1 << RATE_SHIFT_MAX) >> (RATE_SHIFT_MAX - params.rate_shift)
+    drawn = update_noise(noise, row) >> (RATE_SHIFT_MAX - params.rate_shift)
+    return _constant(params, drawn, params.rate_shift)
 
 
 def eligibility(params: LearningParams, state: Tensor, trace_raw: Tensor, events: Tensor, kappa: Tensor) -> Eligibility:
@@ -202,8 +230,7 @@ def eligible_update(
     noise = word.bitwise_right_shift_(params.rotation.index_select(0, column)).int()
     pre = rounded(params, moved.abs(), eligibility_noise(noise).long())
     signed = factor.index_select(0, column) * moved.sign()
-    fraction = update_noise(noise, row_noise(words).int()) >> (RATE_SHIFT_MAX - params.rate_shift)
-    amount = (pre * signed.abs() + fraction) >> params.rate_shift
+    amount = (pre * signed.abs() + _fraction(params, noise, row_noise(words).int())) >> params.rate_shift
     flat = torch.add(column, row.unsqueeze(1), alpha=factor.shape[0]).flatten()
     line = stored.view(-1)
     raw = line.index_select(0, flat) - (amount * signed.sign()).view(-1).int()

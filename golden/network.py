@@ -117,14 +117,16 @@ def container(array: ArrayConfig, inputs: int, outputs: int) -> torch.dtype:
     return torch.float32 if largest <= 1 << 24 else torch.float64
 
 
-def network_params(network: Network, array: ArrayConfig, torch_device: str = "cpu") -> NetworkParams:
+def network_params(
+    network: Network, array: ArrayConfig, torch_device: str = "cpu", rounding: learning.Rounding = "hash"
+) -> NetworkParams:
     """Coefficients and tables of `network` on `array`."""
     last = len(network.layers) - 1
     layers = range(last + 1)
     neurons = tuple(neuron.neuron_params(network, array, layer, torch_device) for layer in layers)
     return NetworkParams(
         neurons=neurons,
-        learning=tuple(learning.learning_params(network, array, layer, torch_device) for layer in layers),
+        learning=tuple(learning.learning_params(network, array, layer, torch_device, rounding) for layer in layers),
         shapes=tuple(
             LayerShape(
                 recurrent=own.recurrent,
@@ -141,7 +143,7 @@ def network_params(network: Network, array: ArrayConfig, torch_device: str = "cp
         graded=array.event_bits > 1,
         by_sample=network.apply == "sample",
         side=neurons[last]._replace(decay=0, current_decay=0 if array.has("cuba") else None, clamp=False),
-        plan=noise_plan(network, torch_device),
+        plan=noise_plan(network, torch_device, random=rounding == "random"),
     )
 
 

@@ -17,7 +17,8 @@ from .noise import doubled, mix, step_keys
 class NoisePlan(NamedTuple):
     """Word n of a step is `mix(key(codes[owner[n]]) ^ place[n])`; `sizes` splits them into uses.
 
-    `signal`, `weight`, `event` and `side` give the use of a layer, or of a block.
+    `signal`, `weight`, `event` and `side` give the use of a layer, or of a block. With `random` words are torch's
+    instead.
     """
 
     codes: Tensor
@@ -28,6 +29,7 @@ class NoisePlan(NamedTuple):
     weight: dict[int, int]
     event: dict[int, int]
     side: dict[int, int]
+    random: bool
 
 
 class StepNoise(NamedTuple):
@@ -46,6 +48,8 @@ class SampleNoise:
 
     def __init__(self, plan: NoisePlan, keys: Tensor) -> None:
         words = mix(keys.index_select(1, plan.owner) ^ plan.place)
+        if plan.random:
+            words = torch.randint_like(words, 1 << WORD_BITS)
         self._plan = plan
         self._words = _split(words, plan)
         self._doubled = _split(doubled(words), plan)
@@ -71,7 +75,7 @@ class SampleNoise:
         )
 
 
-def noise_plan(network: Network, torch_device: str = "cpu") -> NoisePlan:
+def noise_plan(network: Network, torch_device: str = "cpu", *, random: bool = False) -> NoisePlan:
     """The words that `network` needs."""
     last = len(network.layers) - 1
     uses: list[tuple[int, Domain, int]] = []
@@ -98,6 +102,7 @@ def noise_plan(network: Network, torch_device: str = "cpu") -> NoisePlan:
         weight=weight,
         event=event,
         side=side,
+        random=random,
     )
 
 

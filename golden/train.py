@@ -24,6 +24,7 @@ from .checkpoint import Model, Training, load_model, save_model
 from .coding import Coding
 from .dataset import Dataset
 from .device import GoldenDevice
+from .learning import Rounding
 
 TEST_SEED = 0x7E57
 """Seed of the test samples' coding: the same spikes at every evaluation, whatever the training's seed."""
@@ -190,7 +191,8 @@ def learn(
     )
     if resume and checkpoint is not None:
         model = _resumed(model, Path(checkpoint))
-    run = _Run(model, dataset, progress, None if checkpoint is None else Path(checkpoint), checkpoint_every)
+    path = None if checkpoint is None else Path(checkpoint)
+    run = _Run(model, dataset, progress, path, checkpoint_every, device.rounding)
     state = run.complete()
     device.load(state)
     return run.history(state)
@@ -236,6 +238,7 @@ class _Run:
         progress: Callable[[Progress], None] | None,
         checkpoint: Path | None,
         checkpoint_every: int,
+        rounding: Rounding,
     ) -> None:
         assert model.training is not None
         self._model = model
@@ -244,7 +247,8 @@ class _Run:
         self._progress = progress
         self._checkpoint = checkpoint
         self._checkpoint_every = checkpoint_every
-        self._device = GoldenDevice(model.array, model.network, model.state)
+        self._rounding = rounding
+        self._device = GoldenDevice(model.array, model.network, model.state, rounding=rounding)
         self._mid_sample = False
         self._samples = 0
         self._seconds = 0.0
@@ -280,7 +284,7 @@ class _Run:
         plan = self._training
         state = self._device.state
         network = slowed(self._model.network, rate_fall(plan.epoch, plan.epochs, plan.fall))
-        self._device = GoldenDevice(self._model.array, network, state)
+        self._device = GoldenDevice(self._model.array, network, state, rounding=self._rounding)
         order = order_of(state.seed, plan.epoch, plan.samples)
         first_number = state.sample - plan.position
         for start in range(plan.position, plan.samples, CHUNK):

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from .. import __version__
 from ..arch.errors import ConfigurationError, TrifactorError
-from . import demo, doctor, learn, run, sweep, synth, verify
+from . import costs, demo, doctor, learn, run, sweep, synth, verify
 from .config import one_line
 from .output import Interrupted
 
@@ -39,6 +39,7 @@ app.command("learn")(learn.learn)
 app.command("run")(run.run)
 app.command("sweep")(sweep.sweep)
 app.command("verify")(verify.verify)
+app.command("costs")(costs.costs)
 app.command("synth")(synth.synth)
 
 

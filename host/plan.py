@@ -82,7 +82,7 @@ def resolved(learn: LearnConfig, array: ArrayConfig) -> Settings:
         **{**given, **{key: value for key, value in filled.items() if given[key] is None}},
         dataset=name,
         layers=parse_sizes(learn.layers) if learn.layers else default.layers,
-        rule=rule_named(learn.rule or RULE).name,
+        rule=learn.rule or RULE,
         coding=default.coding if default.coding == "events" else learn.coding or default.coding,
         array=array,
     )

@@ -193,6 +193,27 @@ def spread(
     ax.set_axisbelow(True)
 
 
+def memory_over_steps(ax: Axes, kept: Mapping[str, Mapping[int, int]]) -> None:
+    """Bytes that training keeps of a sample over its number of steps, a line per rule, both axes logarithmic."""
+    for index, (name, sizes) in enumerate(kept.items()):
+        color, dashes, marker = MARKS[index % len(MARKS)]
+        ax.plot(
+            list(sizes),
+            [size / 1024 for size in sizes.values()],
+            color=color,
+            linestyle=dashes,
+            marker=marker,
+            label=name,
+        )
+    steps = list(next(iter(kept.values())))
+    ax.set(xscale="log", yscale="log", xlabel="steps of a sample", ylabel="KiB kept of a sample")
+    ax.set_xticks(steps, map(str, steps))
+    ax.minorticks_off()
+    ax.legend(loc="upper left")
+    ax.grid(axis="y")
+    ax.set_axisbelow(True)
+
+
 def _samples(ax: Axes, starts: Sequence[int]) -> None:
     for start in starts:
         if start:

@@ -8,14 +8,15 @@ import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from .. import __version__
 from ..arch.array import ArrayConfig
 from ..arch.errors import ConfigurationError, did_you_mean
-from ..arch.rules import rule_named
+from ..arch.rules import RULES
+from ..golden.floating.rules import float_rule
 from .config import DATASETS, LearnConfig, check_choice, one_line, overridden, parse_sizes
 from .plan import Settings, resolved
 
@@ -38,9 +39,22 @@ BUILT: Final = frozenset(
 )
 """Fields of an array that say how large and how fast it is, not what it computes: no axes."""
 
+
+class Experiment(BaseModel):
+    """What only a sweep can vary: no hardware does it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rounding: Literal["hash", "random", "nearest", "floor"] = Field(
+        default="hash", description="the shared hash; a true random source; constants"
+    )
+    form: Literal["fixed", "float"] = Field(default="fixed", description="float: the same rule in floating point")
+
+
 AXES: dict[str, type[BaseModel]] = {
     **{name: LearnConfig for name in LearnConfig.model_fields if name != "checkpoint_every"},
     **{name: ArrayConfig for name in ArrayConfig.model_fields if name not in BUILT},
+    **{name: Experiment for name in Experiment.model_fields},
 }
 """Every axis, and the model whose field it is. A field that is added there is an axis at once."""
 
@@ -53,6 +67,8 @@ Axes = dict[str, tuple[Any, ...]]
 class Point(Settings):
     """One run's settings."""
 
+    experiment: Experiment = Experiment()
+
     @property
     def key(self) -> str:
         """16 hexadecimal digits of a hash of all settings and the package's version: the same on every machine."""
@@ -62,7 +78,8 @@ class Point(Settings):
     @property
     def values(self) -> dict[str, Any]:
         """The point's value on every axis, layers as `64-64-10`."""
-        own = {name: getattr(self.array if model is ArrayConfig else self, name) for name, model in AXES.items()}
+        parts = {ArrayConfig: self.array, Experiment: self.experiment}
+        own = {name: getattr(parts.get(model, self), name) for name, model in AXES.items()}
         return {**own, "layers": "-".join(map(str, self.layers))}
 
 
@@ -130,8 +147,14 @@ def grid_of(learn: LearnConfig, array: ArrayConfig, axes: Axes) -> Grid:
             reason = one_line(error, "array").message
             left_out[reason] = left_out.get(reason, 0) + 1
             continue
-        trained = {name: value for name, value in chosen.items() if name not in built}
-        points.append(Point(**dict(resolved(overridden(learn, trained), own))))
+        varied = {name: value for name, value in chosen.items() if AXES[name] is Experiment}
+        trained = {name: value for name, value in chosen.items() if AXES[name] is LearnConfig}
+        experiment = Experiment(**varied)
+        if experiment.form == "fixed" and chosen.get("rule") not in (None, *RULES):
+            reason = f"rule {chosen['rule']} is for floating point only"
+            left_out[reason] = left_out.get(reason, 0) + 1
+            continue
+        points.append(Point(**dict(resolved(overridden(learn, trained), own)), experiment=experiment))
     if not points:
         raise ConfigurationError(next(iter(left_out)), "no combination of the axes is possible")
     return Grid(axes=axes, points=list({point.key: point for point in points}.values()), left_out=left_out)
@@ -152,7 +175,7 @@ def _checked(name: str, value: Any, where: str) -> Any:
     except ValidationError as error:
         raise one_line(error, f"{where}: {name} {value!r}") from error
     if name == "rule":
-        return rule_named(checked).name
+        return float_rule(checked).name
     if name == "layers":
         parse_sizes(checked)
     return checked if name != "dataset" else check_choice(checked, DATASETS, "data set")

@@ -7,6 +7,7 @@ import csv
 import io
 import os
 import statistics
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .. import __version__
 from ..arch.errors import ConfigurationError, TrifactorError
-from .plan import plan_of
+from .plan import check_samples, plan_of
 from .sweep_points import AXES, Point
 
 EXIT_UNFORESEEN = 70
@@ -100,9 +101,11 @@ def run_point(point: Point, data_dir: Path | None, version: str = __version__) -
             raise ConfigurationError(
                 f"this worker has trifactor {__version__}, not {version}", "install the same there"
             )
+        if point.experiment.form == "float":
+            return _float_run(point, data_dir)
         plan = plan_of(point, data_dir)
         model = plan.model
-        device = GoldenDevice(model.array, model.network, model.state)
+        device = GoldenDevice(model.array, model.network, model.state, rounding=point.experiment.rounding)
         history = learn(
             device, plan.dataset, coding=model.coding, epochs=point.epochs, fall=point.fall, rule=point.rule
         )
@@ -116,6 +119,39 @@ def run_point(point: Point, data_dir: Path | None, version: str = __version__) -
         seconds=history.seconds,
         counted=history.counted,
         counters=history.counters,
+    )
+
+
+def _float_run(point: Point, data_dir: Path | None) -> Run:
+    """The same rule, data and steps in floating point; plain descent with a rate of `2**-(rate + 1)` that falls
+    alike."""
+    from ..golden.coding import Coding
+    from ..golden.data import load
+    from ..golden.floating.network import Shape
+    from ..golden.floating.train import train
+
+    data = load(point.dataset, data_dir, point.limit, steps=point.steps)
+    check_samples(data, point.layers, "--layers")
+    bits = point.array.event_bits if point.coding == "graded" else 1
+    begun = time.perf_counter()
+    history = train(
+        point.rule,
+        data,
+        Coding(kind=point.coding, steps=point.steps, bits=bits),
+        Shape(point.layers, recurrent=point.recurrent, bias=point.bias, readout_decay=point.readout_decay),
+        epochs=point.epochs,
+        rate=2.0 ** -(point.rate + 1),
+        fall=point.fall,
+        seed=point.seed,
+    )
+    return Run(
+        version=__version__,
+        point=point,
+        accuracies=tuple(history.accuracies),
+        samples=point.epochs * len(data.train_labels),
+        seconds=time.perf_counter() - begun,
+        counted=0,
+        counters={},
     )
 
 

@@ -69,7 +69,7 @@ def test_every_rule_agrees(name: str) -> None:
 
 
 def test_a_local_readout_beyond_the_membrane_s_format_agrees() -> None:
-    """Its error on the current is that of a readout without a current of its own, whatever the array has."""
+    """Its error on the current is that of what the array's neurons hold: with `cuba` a current that saturates."""
     layers = (
         Layer(inputs=8, outputs=8, signal="local", threshold=20, signal_shift=6),
         Layer(inputs=8, outputs=3, spiking=False, threshold=20),

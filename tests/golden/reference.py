@@ -230,7 +230,7 @@ class Reference:
                 self.update(number, pre, H[number], Domain.EVENT, visited=pre)
 
     def local_factor(self, number: int, label: int) -> list[int]:
-        """The readout of a layer's own, and its error."""
+        """The readout of a layer's own, and its error: without leaks u is c, which *cuba* saturates, or I saturated."""
         block = self.network.signal_block(number)
         classes = self.network.outputs
         key = self.key(block, Domain.STATE)
@@ -240,7 +240,8 @@ class Reference:
         for i in range(classes):
             self.counters["membrane_saturations"] += u[i] != total[i]
             self.sign_write(NEURONS, noise.mix(key ^ i) ^ (u[i] & 0xFFFF))
-        return self.readout_factor(block, total if self.network.error_on == "current" else u, label)
+        on_current = self.network.error_on == "current" and "cuba" not in self.array.units
+        return self.readout_factor(block, total if on_current else u, label)
 
     def readout_factor(self, block: int, y: list[int], label: int) -> list[int]:
         """G of a readout."""

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from trifactor.arch.array import UNITS, ArrayConfig
+from trifactor.arch.array import UNITS, ArrayConfig, Unit
 from trifactor.arch.device import DeviceState
 from trifactor.arch.formats import RATE_SHIFT_MAX, SIGNAL_SHIFT_MAX
 from trifactor.arch.network import Layer, Network
@@ -120,7 +120,26 @@ CASES = 120
 
 @pytest.mark.parametrize("seed", range(CASES))
 def test_equals_reference(seed: int) -> None:
-    array, network, state, inputs, labels = random_case(seed)
+    _equals_reference(*random_case(seed))
+
+
+@pytest.mark.parametrize("units", [("feedback",), ("cuba", "feedback")])
+def test_equals_reference_where_a_local_readout_leaves_its_format(units: tuple[Unit, ...]) -> None:
+    for seed in range(300, 312):
+        array, network, state, inputs, labels = random_case(
+            seed, units=units, synapse_bits=8, weight_bits=8, membrane_bits=8
+        )
+        hidden = [layer.model_copy(update={"signal": "local", "threshold": 1}) for layer in network.layers[:-1]]
+        network = network.model_copy(update={"layers": (*hidden, network.layers[-1]), "error_on": "current"})
+        rng = np.random.default_rng(seed)
+        weights = [rng.integers(-128, 128, (block.rows, block.columns)) for block in network.blocks]
+        state = DeviceState(weights=weights, seed=state.seed)
+        _equals_reference(fitted(network, array), network, state, inputs, labels)
+
+
+def _equals_reference(
+    array: ArrayConfig, network: Network, state: DeviceState, inputs: np.ndarray, labels: np.ndarray
+) -> None:
     reference = Reference(array, network, state)
     device = GoldenDevice(array, network, state)
     names = ("spikes", "membranes", "traces", *(["post_traces"] if array.has("post-trace") else []))

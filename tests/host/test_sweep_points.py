@@ -52,6 +52,7 @@ def test_axes_are_read_as_they_are_written() -> None:
         ({"rules": ["stlt"]}, "no rule is called 'stlt'", "did you mean 'sltt'?"),
         ({"dataset": ["mnits"]}, "x: dataset 'mnits': input should be 'digits', 'mnist'", ""),
         ({"layers": ["64"]}, "layers '64' need", "write widths"),
+        ({"rounding": ["up"]}, "x: rounding 'up': input should be 'hash', 'random'", ""),
         ({"seeds": [-1]}, "x: seed -1: input should be greater than or equal to 0", ""),
     ],
 )
@@ -135,3 +136,14 @@ def test_a_key_is_the_same_in_another_process() -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == point(seed=5).key
     assert len(point(seed=5).key) == 16
+
+
+def test_experiments_are_axes_and_rules_of_floating_point_have_no_fixed_form() -> None:
+    axes = checked_axes({"rules": ["bptt", "sltt"], "form": ["fixed", "float"], "rounding": ["hash", "random"]}, "x")
+    grid = grid_of(LearnConfig(), ArrayConfig(), axes)
+    assert len(grid.points) == len({made.key for made in grid.points}) == 6
+    assert grid.left_out == {"rule bptt is for floating point only": 2}
+    assert {(made.rule, made.experiment.form) for made in grid.points} == {
+        ("bptt", "float"), ("sltt", "fixed"), ("sltt", "float"),
+    }  # fmt: skip
+    assert grid.points[-1].values["rounding"] == "random"
