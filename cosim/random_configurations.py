@@ -157,7 +157,12 @@ def _layer(rng: np.random.Generator, array: ArrayConfig, inputs: int, outputs: i
     usual_post = min(SIGNAL_SHIFT_MAX, max(0, array.synapse_bits + 7 + int(rng.integers(-8, 2))))
     own = array.has("thresholds") and rng.integers(3)
     thresholds = tuple(map(int, rng.integers(1, min(2 * threshold, array.membrane.max) + 1, outputs)))
-    has_post = not readout and array.has("post-trace")
+    eligible = not readout and array.has("eligibility") and bool(rng.integers(2))
+    has_post = not readout and not eligible and array.has("post-trace")
+    has_current = not eligible and array.has("cuba")
+    decay = _pick(rng, 0, one, one // 2, int(rng.integers(0, one + 1)))
+    # A trace of a synapse is never more than its row's.
+    slow = decay if eligible else 0
     has_signal = not readout and array.has("feedback")
     return Layer(
         inputs=inputs,
@@ -171,14 +176,15 @@ def _layer(rng: np.random.Generator, array: ArrayConfig, inputs: int, outputs: i
         post_decay=_pick(rng, 0, one, one // 2, int(rng.integers(0, one + 1))) if array.has("post-trace") else 0,
         post_read=_pick(rng, "old", "decayed"),
         post_shift=_pick(rng, usual_post, usual_post, int(rng.integers(0, SIGNAL_SHIFT_MAX + 1))),
-        decay=_pick(rng, 0, one, one // 2, int(rng.integers(0, one + 1))),
+        eligibility=eligible,
+        decay=decay,
         threshold=_pick(rng, threshold, threshold, int(rng.integers(1, array.membrane.max + 1))),
         reset=_pick(rng, "soft", "hard", "none"),
-        current_decay=_pick(rng, 0, one, int(rng.integers(0, one + 1))) if array.has("cuba") else 0,
-        clamp=bool(array.has("cuba") and rng.integers(2)),
+        current_decay=_pick(rng, 0, one, int(rng.integers(0, one + 1))) if has_current else 0,
+        clamp=bool(has_current and rng.integers(2)),
         learns=bool(rng.integers(5)),
         surrogate_shift=_pick(rng, max(0, array.synapse_bits - 4), int(rng.integers(0, 16))),
-        trace_decay=_pick(rng, 0, one, one // 2, int(rng.integers(0, one + 1))),
+        trace_decay=max(slow, _pick(rng, 0, one, one // 2, int(rng.integers(0, one + 1)))),
         trace_shift=_pick(rng, UNIT.bit_length() - 1, int(rng.integers(0, 8))),
         rate_shift=_pick(rng, usual_rate, usual_rate, int(rng.integers(0, RATE_SHIFT_MAX + 1))),
         signal_shift=_pick(rng, usual_signal, usual_signal, int(rng.integers(0, SIGNAL_SHIFT_MAX + 1))),

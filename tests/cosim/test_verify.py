@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from amaranth.hdl import Const
 
 from trifactor.arch.array import UNITS, ArrayConfig
 from trifactor.arch.device import DeviceState
@@ -54,7 +55,7 @@ def test_random_configurations_agree(sim: Simulator) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if not rule.eligibility])
+@pytest.mark.parametrize("name", RULES)
 def test_every_rule_agrees(name: str) -> None:
     # Two hidden layers, recurrent, with biases, on graded inputs.
     result = verify_random("icarus", 1, 8, rule=rule_named(name))
@@ -98,8 +99,7 @@ def test_units_that_are_there_and_not_used_change_nothing() -> None:
     inputs, labels = samples(6)
     everything = ("signatures", "spikes", "membranes", "traces")
     outputs, after, record = GoldenDevice(array, network, state)(inputs, labels, learn=True, record=everything)
-    units = tuple(unit for unit in UNITS if unit != "eligibility")
-    full = array.model_copy(update={"units": units})
+    full = array.model_copy(update={"units": tuple(UNITS)})
     with RtlDevice(full, network, state, sim="icarus") as device:
         seen, moved, other = device(inputs, labels, learn=True, record=everything)
     assert np.array_equal(outputs.readout, seen.readout)
@@ -157,6 +157,7 @@ UNIT_FAULTS: dict[str, tuple[str, object, dict[str, Any]]] = {
         64,
         {"rule": replace(rule_named("s-tllr-sdfa"), post_gain=0.0), "products": "exact"},
     ),
+    "kappa's place": ("neuron.leading_one", lambda value: (Const(0), value), {"rule": rule_named("temporal-sbp-hard")}),
     "rows without a trace that move when a sample ends": (
         "rows.REACH_MIN",
         0,

@@ -102,7 +102,8 @@ class Reference:
         """One sample, which learns if it has a label."""
         layers = self.network.layers
         self.v, self.c, self.q, self.s = ([[0] * layer.outputs for layer in layers] for _ in range(4))
-        self.p, self.touched = ([[0] * layer.rows for layer in layers] for _ in range(2))
+        self.p, self.touched, self.left = ([[0] * layer.rows for layer in layers] for _ in range(3))
+        self.E: list[Matrix] = [[[0] * layer.outputs for _ in range(layer.rows)] for layer in layers]
         self.counters["samples"] += 1
         gate = open_steps(self.network, len(events), seed=self.seed, sample=self.sample)
         seen = Trajectory()
@@ -115,9 +116,10 @@ class Reference:
                 ends = self.network.apply == "sample" and time == len(events) - 1
                 if gate[time]:
                     self.learn(label, ends=ends)
-                elif ends:
-                    for number in range(len(layers)):
-                        self.update_by_traces(number, [0] * layers[number].outputs, ends=True)
+                else:
+                    for number, layer in enumerate(layers):
+                        if ends or layer.eligibility:
+                            self.update_by_traces(number, [0] * layer.outputs, ends=ends)
                 if ends or self.network.apply == "step":
                     self.renew()
             seen.spikes.append([list(s) for s in self.s])
@@ -131,7 +133,7 @@ class Reference:
     def forward(self, values: list[int]) -> None:
         """Spikes, membranes, psi and post traces of every layer, from the bottom up."""
         before, self.s = self.s, []
-        self.x, self.psi, self.q_read = [], [], []
+        self.x, self.psi, self.q_read, self.kappa = [], [], [], []
         for number, layer in enumerate(self.network.layers):
             self.x.append([*values, *(before[number] if layer.recurrent else []), *([1] if layer.bias else [])])
             entries = sum(value.bit_count() for value in self.x[number])
@@ -150,7 +152,7 @@ class Reference:
         """The neurons of one layer; gives their spikes."""
         array, network = self.array, self.network
         spiking = number < self.last
-        spikes, psis, reads = [], [], []
+        spikes, psis, reads, kappas = [], [], [], []
         self.y_current, self.y_membrane = [], []
         for i in range(layer.outputs):
             total = sum(w[i] * x for w, x in zip(self.w[number], self.x[number], strict=True))
@@ -180,11 +182,21 @@ class Reference:
             psis.append(psi)
             self.y_current.append(c)
             self.y_membrane.append(u)
+            kappas.append(self.left_of_a_trace(layer, u, s, psi, threshold))
             word = noise.mix(self.key(number, Domain.STATE) ^ i)
             self.sign_write(NEURONS, word ^ (v & 0xFFFF) ^ (s << 16) ^ (psi << 17))
         self.psi.append(psis)
         self.q_read.append(reads)
+        self.kappa.append(kappas)
         return spikes
+
+    def left_of_a_trace(self, layer: Layer, u: int, s: int, psi: int, threshold: int) -> int:
+        """kappa of a neuron."""
+        one = 1 << self.array.surrogate_bits
+        m = {"soft": one - psi, "none": one}.get(layer.reset)
+        if m is None:
+            m = clamp(one * (1 - s) - ((max(0, u) * psi) >> (threshold.bit_length() - 1)), -one, one)
+        return sign(m) * ((layer.decay * abs(m)) >> self.array.surrogate_bits)
 
     def move_traces(self) -> None:
         """Pre traces of every layer."""
@@ -193,7 +205,8 @@ class Reference:
             for j, x in enumerate(self.x[number]):
                 is_bias = layer.bias and j == layer.rows - 1
                 decay = 0 if is_bias else layer.trace_decay
-                raw = ((decay * self.p[number][j]) >> self.array.decay_bits) + (x << layer.trace_shift)
+                self.left[number][j] = (decay * self.p[number][j]) >> self.array.decay_bits
+                raw = self.left[number][j] + (x << layer.trace_shift)
                 p = self.p[number][j] = min(255, raw)
                 self.counters["trace_saturations"] += raw > 255
                 if p:
@@ -292,21 +305,39 @@ class Reference:
 
     def update_by_traces(self, number: int, G: list[int], *, ends: bool) -> None:
         """The update of a layer that learns; `ends`: it ends a sample, after which its weights act."""
-        if self.network.layers[number].learns:
-            visited = self.touched[number] if ends else self.p[number]
+        layer = self.network.layers[number]
+        if not layer.learns:
+            return
+        visited = self.touched[number] if ends else self.p[number]
+        if layer.eligibility:
+            self.move_own_traces(number, layer, visited)
+            self.update(number, None, G, Domain.WEIGHT, visited=visited, every_group=True)
+            for row in (row for row, there in zip(self.E[number], visited, strict=True) if there):
+                for i, e in enumerate(row):
+                    kappa = self.kappa[number][i]
+                    row[i] = sign(e) * sign(kappa) * ((abs(kappa) * abs(e)) >> self.array.decay_bits)
+        else:
             self.update(number, self.p[number], G, Domain.WEIGHT, visited=visited, every_group=ends)
+
+    def move_own_traces(self, number: int, layer: Layer, visited: list[int]) -> None:
+        """What the events of the step add to the traces of synapses."""
+        for j, row in enumerate(self.E[number]):
+            if visited[j]:
+                for i, e in enumerate(row):
+                    added = min(255, self.x[number][j] << layer.trace_shift)
+                    row[i] = clamp((e if self.left[number][j] else 0) + added, -255, 255)
 
     def update(
         self,
         number: int,
-        pre: list[int],
+        pre: list[int] | None,
         factor: list[int],
         domain: Domain,
         *,
         visited: list[int],
         every_group: bool = False,
     ) -> None:
-        """Move the weights of the visited rows whose neurons have a factor."""
+        """Move the weights of the visited rows whose neurons have a factor, by `pre` or by the synapses' own traces."""
         array, count = self.array, self.counters
         key = self.key(number, domain)
         groups = self.groups(len(factor))
@@ -321,14 +352,16 @@ class Reference:
             count["update_words"] += words
             count["update_words_skipped"] += groups - words
             word = noise.mix(key ^ j)
-            amount = self.rounded(pre[j], (word ^ word >> 8) & 127)
+            amount = 0 if pre is None else self.rounded(pre[j], (word ^ word >> 8) & 127)
             for i, f in enumerate(factor):
                 if f == 0:
                     continue
                 own = noise.synapse_noise(word, i)
+                if pre is None:
+                    amount = self.rounded(self.E[number][j][i], own >> 18 & 127)
                 r = (own >> 25) << 16 | (word ^ word >> 16) & 0xFFFF
-                a = (abs(f) * amount + (r >> (23 - rate_shift))) >> rate_shift
-                raw = row[i] - sign(f) * a
+                a = (abs(f) * abs(amount) + (r >> (23 - rate_shift))) >> rate_shift
+                raw = row[i] - sign(f) * (sign(amount) if pre is None else 1) * a
                 row[i] = clamp(raw, -limit, limit - 1)
                 count["weight_updates"] += 1
                 count["weight_saturations"] += row[i] != raw
