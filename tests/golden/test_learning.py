@@ -158,3 +158,24 @@ def test_an_experiment_s_random_source_is_unbiased_and_every_synapse_s_own() -> 
     # 300 / 1024 a time, in the mean of 168 000: the standard error is 0.0011. Equal words would move a column alike.
     assert abs(-stored.float().mean() / 200 - 300 / 1024) < 0.006
     assert len(stored.unique()) > 20
+
+
+def test_traces_of_synapses_of_every_value() -> None:
+    """The whole range of E, kappa and events, as docs/law.md has it."""
+    own = params("exact", rate_shift=0, decay_bits=4)
+    kappa = torch.arange(-16, 17)
+    for added in (0, 1, 128, 255):
+        state = torch.arange(-255, 256).unsqueeze(1).repeat(1, 33)
+        rows = len(state)
+        stored = torch.zeros(rows, 33, dtype=torch.int32)
+        words = doubled(torch.zeros(rows, dtype=torch.int64))
+        old = (torch.arange(rows) % 3 > 0).long()
+        before = state * old.unsqueeze(1)
+        eligibility = learning.Eligibility(state, torch.full((rows,), added), old, kappa)
+        factor = torch.ones(33, dtype=torch.int64)
+        update = learning.eligible_update(own, stored, Rows(torch.ones(rows), words, words), factor, eligibility)
+        moved = (before + added).clamp(-255, 255)
+        assert torch.equal(stored.long(), -moved.clamp(-511, 512))
+        assert torch.equal(state, moved.sign() * kappa.sign() * ((moved.abs() * kappa.abs()) >> 4))
+        assert update.all_groups
+        assert update.raw.numel() == rows * 33
