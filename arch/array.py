@@ -113,6 +113,11 @@ class ArrayConfig(BaseModel):
         return QFormat(bits=self.synapse_bits + ceil_log2(self.events + 1) + self.event_bits - 1)
 
     @property
+    def output(self) -> QFormat:
+        """What a readout's error is taken from: a step's input, a synaptic current or a membrane."""
+        return QFormat(bits=max(self.current.bits, self.membrane_bits))
+
+    @property
     def signal(self) -> QFormat:
         """Gathered learning signal delta, wide enough never to overflow over `groups` groups."""
         return QFormat(bits=self.synapse_bits + 9 + ceil_log2(self.parallel * self.groups))

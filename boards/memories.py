@@ -45,7 +45,7 @@ def memories(array: ArrayConfig) -> dict[str, tuple[int, int, int]]:
         "update list": (1, update, array.axons),
         "partial signals": (1, array.signal.bits, array.groups * array.parallel),
         "traces": (1, array.traces_per_word * (FACTOR_BITS + array.has("shadow")), array.trace_words),
-        "readout": (1, array.current.bits, array.classes),
+        "readout": (1, array.output.bits, array.classes),
         "descriptors": (1, 32, array.layers * DESCRIPTOR_WORDS),
         "counters": (1, 32, 512),
         **_optional(array, neurons),

@@ -48,7 +48,7 @@ class Fire(wiring.Component):
                 "spikes": In(1).array(cores),
                 "psis": In(config.surrogate_bits).array(cores),
                 "vs": In(signed(config.membrane_bits)).array(cores),
-                "ys": In(signed(config.current.bits)).array(cores),
+                "ys": In(signed(config.output.bits)).array(cores),
                 "overs": In(1).array(cores),
                 # collected
                 "spike": Out(1),
@@ -58,7 +58,7 @@ class Fire(wiring.Component):
                 "output_ready": In(1),
                 "output_waits": Out(1),
                 "v": Out(signed(config.membrane_bits)),
-                "y": Out(signed(config.current.bits)),
+                "y": Out(signed(config.output.bits)),
                 "spike_neuron": Out(config.row_bits),
                 "surrogate_neuron": Out(config.row_bits),
                 "output_neuron": Out(config.row_bits),

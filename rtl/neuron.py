@@ -94,7 +94,7 @@ class Neuron(wiring.Component):
                 "spike": Out(1),
                 "psi": Out(config.surrogate_bits),
                 "v": Out(signed(config.membrane_bits)),
-                "y": Out(signed(config.current.bits)),
+                "y": Out(signed(config.output.bits)),
                 "over": Out(1),
             }
         )

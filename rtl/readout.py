@@ -53,7 +53,7 @@ class Readout(wiring.Component):
                 "begin": In(1),
                 "push": In(1),
                 "index": In(class_bits),
-                "y": In(signed(config.current.bits)),
+                "y": In(signed(config.output.bits)),
                 "start": In(1),
                 "busy": Out(1),
                 "classes": In(class_bits + 1),
@@ -72,7 +72,7 @@ class Readout(wiring.Component):
         """Memory of y with its running maximum; an index that walks the classes; exponential, logarithm, error."""
         m = Module()
         config = self.config
-        bits = config.current.bits
+        bits = config.output.bits
         m.submodules.memory = memory = Bram(width=bits, depth=config.classes)
         largest = Signal(signed(bits))
         shifted = Signal(signed(bits))
@@ -84,7 +84,7 @@ class Readout(wiring.Component):
             memory.write_data.eq(shifted),
         ]
         with m.If(self.begin):
-            m.d.sync += largest.eq(config.current.min)
+            m.d.sync += largest.eq(config.output.min)
         with m.Elif(pushed & (shifted > largest)):
             m.d.sync += largest.eq(shifted)
 
@@ -164,7 +164,7 @@ class Readout(wiring.Component):
     ) -> None:
         """Clock 3: the error; 4: its sign and magnitude; 7: rounded; 8: written. The label's is written last."""
         config = self.config
-        error = Signal(signed(config.current.bits + 2))
+        error = Signal(signed(config.output.bits + 2))
         wrong = Signal(FACTOR_BITS + ceil_log2(config.classes))
         probability = wire(m, (exponential + (1 << PROBABILITY_SHIFT - 1)) >> PROBABILITY_SHIFT, "probability")
         is_label = wire(m, index[3] == self.label, "is_label")

@@ -167,6 +167,20 @@ UNIT_FAULTS: dict[str, tuple[str, object, dict[str, Any]]] = {
 """Faults of the units, each with what the network must use for it to show."""
 
 
+def test_an_error_on_a_membrane_that_outgrew_a_step_s_current_agrees() -> None:
+    layers = (Layer(inputs=6, outputs=3, spiking=False, decay=256, trace_decay=0, rate_shift=8),)
+    network = Network(layers=layers, surrogate=(0,) * 16, error_on="membrane", error_shift=3)
+    array = fitted(network, BARE.model_copy(update={"weight_bits": 8, "membrane_bits": 16, "classes": 3}))
+    assert array.current.bits < 13
+    state = DeviceState(weights=[np.array([[120, -120, 60]] * 6)])
+    inputs, labels = np.ones((3, 12, 6), np.int64), np.array([0, 1, 2])
+    outputs, _, record = GoldenDevice(array, network, state)(inputs, labels, learn=True)
+    assert np.abs(outputs.readout).max() > 1 << (array.current.bits - 1)
+    assert record.counters["weight_updates"] > 100
+    result = verify_samples("icarus", array, network, state, inputs, labels)
+    assert result.first_mismatch is None, result.first_mismatch
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", UNIT_FAULTS)
 def test_a_small_fault_of_a_unit_is_noticed(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
