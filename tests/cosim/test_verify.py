@@ -41,7 +41,8 @@ def samples(count: int) -> tuple[np.ndarray, np.ndarray]:
     return (rng.random((count, 5, SIZES[0])) < 0.4).astype(np.int64), rng.integers(0, SIZES[-1], count)
 
 
-@pytest.mark.parametrize("sim", [pytest.param("icarus", marks=pytest.mark.slow), "verilator"])
+@pytest.mark.slow
+@pytest.mark.parametrize("sim", ["icarus", "verilator"])
 def test_random_configurations_agree(sim: Simulator) -> None:
     seen: list[int] = []
     result = verify_random(sim, 2, 19, lambda result: seen.append(result.configurations), first=NETWORKS_PER_ARRAY - 1)
@@ -123,7 +124,7 @@ def test_two_hundred_random_configurations_agree() -> None:
 
 
 @pytest.mark.parametrize("sim", ["icarus"])
-@pytest.mark.parametrize("stall", [0, 5])
+@pytest.mark.parametrize("stall", [0, pytest.param(5, marks=pytest.mark.slow)])
 def test_samples_agree_and_utilisation_is_reported(sim: Simulator, stall: int) -> None:
     array, network, state = small()
     inputs, labels = samples(6)

@@ -36,6 +36,7 @@ def test_tables_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(text in out for text in ("bits/synapse", "tfr", "optical flow", "bptt"))
 
 
+@pytest.mark.slow
 def test_cycles_of_the_hardware(capsys: pytest.CaptureFixture[str]) -> None:
     assert call([*QUICK, "--rules", "ottt-o", "--device", "icarus", "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)["rules"]
