@@ -59,7 +59,7 @@ COUNTERS: tuple[tuple[str, str], ...] = (
     ("update_words_skipped", "words whose G are all zero, not visited"),
     ("gather_rows", "rows with psi or q != 0"),
     ("update_rows", "rows visited by UPDATE"),
-    ("rows_skipped", "rows that an UPDATE by traces did not visit"),
+    ("rows_skipped", "rows that an UPDATE did not visit"),
     ("weight_updates", "synapses visited whose G, or H, is not 0"),
     ("membrane_saturations", "membranes clamped"),
     ("trace_saturations", "pre traces clamped"),

@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -91,11 +93,21 @@ def save_model(path: str | Path, model: Model) -> None:
     )
     arrays: dict[str, Any] = {f"weights_{n}": w.astype(np.int16) for n, w in enumerate(model.state.weights)}
     arrays["meta"] = np.frombuffer(meta.model_dump_json().encode(), np.uint8)
+    with written_whole(path) as file:
+        np.savez(file, **arrays)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes its place at `path` when the block ends well: at once or not at all, whatever crashes.
+
+    Raises `ConfigurationError` if the folder is missing or cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         try:
             with temporary.open("wb") as file:
-                np.savez(file, **arrays)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)

@@ -214,9 +214,10 @@ def learn(
         if params.by_sample:
             touched = [before | now for before, now in zip(touched, traces, strict=True)]
             visited = touched if committing else traces
+        words = noise.at(time)
         signals: list[SignalStep | None] = [None] * len(layers)
         if gate[time]:
-            signals = _signals(params, seen, outputs, label, noise.at(time))
+            signals = _signals(params, seen, outputs, label, words)
         updates = []
         for layer, signal in enumerate(signals):
             eligibility = None
@@ -226,7 +227,7 @@ def learn(
                     params.learning[layer], eligible[layer], moved[layer][1], inputs[layer], kappa
                 )
             moving = _Moving(inputs[layer], traces[layer], visited[layer], signal, committing, eligibility)
-            updates.append(_updates(params, layer, weights[layer], moving, noise.at(time)))
+            updates.append(_updates(params, layer, weights[layer], moving, words))
         yield LearningStep(inputs, outputs, moved, signals, updates)
 
 

@@ -61,7 +61,8 @@ class Plan:
 def resolved(learn: LearnConfig, array: ArrayConfig) -> Settings:
     """`learn` with the defaults of its data set where it says nothing, on `array`.
 
-    Raises `ConfigurationError` for a rule, a data set or layers that there are not.
+    The rule is not looked up: a sweep may mean one of floating point alone. Raises `ConfigurationError` for a data set
+    or layers that there are not.
     """
     from ..golden.train import DEFAULTS
 

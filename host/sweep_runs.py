@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .. import __version__
 from ..arch.errors import ConfigurationError, TrifactorError
+from ..golden.checkpoint import written_whole
 from .plan import check_samples, plan_of
 from .sweep_points import AXES, Point
 
@@ -231,18 +232,6 @@ def summaries(points: Sequence[Point], runs: dict[str, Run], names: Sequence[str
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file at once or not at all: a crash leaves what was there before. Raises `ConfigurationError`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path}: cannot be written: {error.strerror or error}", "check folder and space"
-        ) from error
+    """Write a text file as `written_whole` does."""
+    with written_whole(path) as file:
+        file.write(text.encode())

@@ -97,3 +97,19 @@ def test_the_noise_of_an_update_and_of_its_trace_is_independent() -> None:
     for neuron in range(32):
         columns = [arch.update_noise(1 << bit, neuron) << 7 | arch.round_noise(1 << bit) for bit in range(32)]
         assert rank(columns) == 30
+
+
+def test_the_noise_of_an_update_and_of_a_synapse_s_own_trace_is_independent() -> None:
+    for neuron in range(32):
+        columns = [
+            arch.update_noise(1 << bit, neuron) << 7 | arch.eligibility_noise(1 << bit, neuron) for bit in range(32)
+        ]
+        assert rank(columns) == 30
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 8191)), min_size=1, max_size=50))
+def test_eligibility_noise_is_the_arch_s(pairs: list[tuple[int, int]]) -> None:
+    words, neurons = (torch.tensor(column) for column in zip(*pairs, strict=True))
+    own = noise.synapse_noise(words, neurons).int()
+    expected = [arch.eligibility_noise(word, neuron) for word, neuron in pairs]
+    assert noise.eligibility_noise(own).tolist() == expected
