@@ -8,13 +8,10 @@ A file is an npz archive without pickled objects: `weights_0`, `weights_1` …, 
 from __future__ import annotations
 
 import json
-import os
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -22,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..arch.array import ArrayConfig
 from ..arch.device import DeviceState
 from ..arch.errors import ConfigurationError
+from ..arch.files import written_whole
 from ..arch.network import Network
 from ..arch.noise import WORD_MASK
 from .coding import Coding
@@ -95,28 +93,6 @@ def save_model(path: str | Path, model: Model) -> None:
     arrays["meta"] = np.frombuffer(meta.model_dump_json().encode(), np.uint8)
     with written_whole(path) as file:
         np.savez(file, **arrays)
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes its place at `path` when the block ends well: at once or not at all, whatever crashes.
-
-    Raises `ConfigurationError` if the folder is missing or cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        try:
-            with temporary.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path}: cannot be written: {error.strerror or error}", "check folder and space"
-        ) from error
 
 
 def load_model(path: str | Path) -> Model:

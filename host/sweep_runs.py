@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .. import __version__
 from ..arch.errors import ConfigurationError, TrifactorError
-from ..golden.checkpoint import written_whole
+from ..arch.files import written_whole
 from .plan import check_samples, plan_of
 from .sweep_points import AXES, Point
 
