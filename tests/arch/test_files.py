@@ -23,12 +23,18 @@ def test_a_file_takes_its_place_when_the_block_ends(tmp_path: Path) -> None:
 def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "kept"
     path.write_bytes(b"old")
-    with pytest.raises(ZeroDivisionError), written_whole(path) as file:
-        file.write(b"new")
-        raise ZeroDivisionError
+
+    def failing() -> None:
+        with written_whole(path) as file:
+            file.write(b"new")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        failing()
     assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("kept", b"old")]
 
 
 def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="cannot be written: No such file"), written_whole(tmp_path / "a" / "b"):
+    missing = tmp_path / "missing" / "file"
+    with pytest.raises(ConfigurationError, match="cannot be written: No such file"), written_whole(missing):
         pass
