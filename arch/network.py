@@ -11,6 +11,7 @@ from .formats import RATE_SHIFT_MAX, SIGNAL_SHIFT_MAX
 
 SURROGATE_ENTRIES = 16
 
+Gate = Literal["all", "last", "after", "random"]
 Signal = Literal["backprop", "local", "feedback", "sign-feedback"]
 
 
@@ -81,7 +82,7 @@ class Network(BaseModel):
     error: Literal["softmax", "mse"] = "softmax"
     error_on: Literal["current", "membrane"] = "current"
     error_shift: int = Field(default=1, ge=0, le=15)
-    gate: Literal["all", "last", "after", "random"] = "all"
+    gate: Gate = "all"
     gate_steps: int = Field(default=0, ge=0, description="the last so many learn, all but the first, or so many by lot")
     apply: Literal["step", "sample"] = "step"
 

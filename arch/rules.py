@@ -12,7 +12,7 @@ from typing import Literal
 from .array import ArrayConfig
 from .errors import ConfigurationError, did_you_mean
 from .formats import FACTOR_BITS, RATE_SHIFT_MAX, SIGNAL_SHIFT_MAX, UNIT
-from .network import SURROGATE_ENTRIES, Layer, Network, Signal
+from .network import SURROGATE_ENTRIES, Gate, Layer, Network, Signal
 
 
 def _sigmoid_slope(x: float) -> float:
@@ -65,7 +65,7 @@ class Rule:
     scaled: bool = False
     error: Literal["softmax", "mse"] = "softmax"
     readout_learns: bool = True
-    gate: Literal["all", "last", "after", "random"] = "all"
+    gate: Gate = "all"
     gate_steps: int = 0
     apply: Literal["step", "sample"] = "step"
 
@@ -234,6 +234,7 @@ def network_for(
     event_value_bits: int = 1,
     recurrent: bool = False,
     bias: bool = False,
+    decay: float | None = None,
     readout_decay: float = 1.0,
     spiking_readout: bool = False,
 ) -> Network:
@@ -242,7 +243,8 @@ def network_for(
     `sizes` are widths from the input to the readout. `rate` is the learning rate's power of two, counted so that the
     same `rate` means the same step whatever the stored width: `rate_shift = rate + weight shift alignment`.
     `event_value_bits` is the width of a graded input (1: spikes). Hidden layers may be `recurrent`, and all layers that
-    learn have a `bias`. The readout is a membrane with `readout_decay`, its error taken from the membrane unless it
+    learn have a `bias`. `decay` takes the place of the rule's leak of hidden membranes, and of every hidden trace that
+    leaks as they do. The readout is a membrane with `readout_decay`, its error taken from the membrane unless it
     does not leak. With `spiking_readout` the last layer spikes, and a frozen identity that counts its spikes is the
     readout.
     """
@@ -252,6 +254,8 @@ def network_for(
         )
     sizes = (*sizes, sizes[-1]) if spiking_readout else sizes
     one = array.decay_one
+    leak = rule.decay if decay is None else decay
+    hidden_trace_decay = leak if rule.hidden_trace_decay == rule.decay else rule.hidden_trace_decay
     threshold = min(1 << (array.synapse_bits - 1), array.membrane.max)
     reach = SURROGATES[rule.surrogate][1]
     surrogate_shift = max(0, math.ceil(math.log2(reach * threshold / SURROGATE_ENTRIES)))
@@ -264,7 +268,7 @@ def network_for(
         readout = index == last
         identity = readout and spiking_readout
         learns = not identity and (rule.readout_learns or not readout)
-        trace_decay = rule.readout_trace_decay if readout else rule.hidden_trace_decay
+        trace_decay = rule.readout_trace_decay if readout else hidden_trace_decay
         if index == 0 and not readout and rule.first_trace_decay is not None:
             trace_decay = rule.first_trace_decay
         above = sizes[-1] if readout else sizes[index + 2]
@@ -283,7 +287,7 @@ def network_for(
                 recurrent=recurrent and not readout,
                 bias=bias and learns,
                 start="identity" if identity else "normal",
-                decay=round((readout_decay if readout and not identity else 1.0 if readout else rule.decay) * one),
+                decay=round((readout_decay if readout and not identity else 1.0 if readout else leak) * one),
                 threshold=min(threshold + rule.strict, array.membrane.max),
                 reset="none" if readout else rule.reset,
                 current_decay=0 if readout else round(rule.current_decay * one),

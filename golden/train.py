@@ -43,7 +43,7 @@ PROBE = 32
 class Defaults:
     """What `learn` does with a data set unless told otherwise.
 
-    `rate`, `recurrent`, `bias` and `readout_decay` are those of `arch.rules.network_for`.
+    `rate`, `recurrent`, `bias`, `decay` and `readout_decay` are those of `arch.rules.network_for`.
     """
 
     layers: tuple[int, ...]
@@ -54,6 +54,7 @@ class Defaults:
     coding: Literal["bernoulli", "events"] = "bernoulli"
     recurrent: bool = False
     bias: bool = False
+    decay: float | None = None
     readout_decay: float = 1.0
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..arch.array import ArrayConfig
 from ..arch.errors import ConfigurationError, did_you_mean
+from ..arch.network import Gate
 
 DATASETS = ("digits", "mnist", "nmnist", "fsdd", "braille", "braille-12")
 SIMULATORS = ("verilator", "icarus")
@@ -37,7 +38,10 @@ class LearnConfig(BaseModel):
     fall: int | None = Field(default=None, ge=0, le=24, description="how far the rate falls: to 2**-(rate + fall)")
     recurrent: bool | None = Field(default=None, description="hidden layers see their own spikes of the step before")
     bias: bool | None = Field(default=None, description="layers that learn have a row that always fires")
+    decay: float | None = Field(default=None, ge=0, le=1, description="leak of hidden membranes; the rule's if absent")
     readout_decay: float | None = Field(default=None, ge=0, le=1, description="leak of the readout; 1: none")
+    gate: Gate | None = Field(default=None, description="steps that learn; the rule's if absent")
+    gate_steps: int | None = Field(default=None, ge=0, le=1024, description="how many those are, see docs/law.md")
     checkpoint_every: int | None = Field(default=None, ge=1, description="samples between checkpoints")
 
 

@@ -6,14 +6,14 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from ..arch.device import Device as AnyDevice
 from ..arch.device import DeviceState
 from ..arch.errors import ConfigurationError
-from ..arch.network import Network
+from ..arch.network import Gate, Network
 from ..arch.rules import RULES, rule_named
 from .config import DATASETS, DEVICES, check_choice, load_config, overridden, parse_sizes
 from .devices import make_device
@@ -47,7 +47,14 @@ def learn(
         bool | None, typer.Option("--recurrent/--no-recurrent", help="Hidden layers see their own spikes.")
     ] = None,
     bias: Annotated[bool | None, typer.Option("--bias/--no-bias", help="A row of weights that always fires.")] = None,
+    decay: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Leak of hidden membranes.", show_default="the rule's")
+    ] = None,
     readout_decay: Annotated[float | None, typer.Option(min=0, max=1, help="Leak of the readout; 1: none.")] = None,
+    gate: Annotated[
+        str | None, typer.Option(help=f"Steps that learn: {', '.join(get_args(Gate))}.", show_default="the rule's")
+    ] = None,
+    gate_steps: Annotated[int | None, typer.Option(min=0, max=1024, help="How many those are.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
     config: ConfigFile = None,
     device: Device = "golden",
@@ -64,13 +71,15 @@ def learn(
         check_choice(dataset, DATASETS, "data set")
     if rule is not None:
         rule_named(rule)
+    if gate is not None:
+        check_choice(gate, get_args(Gate), "gate")
     if layers is not None:
         parse_sizes(layers)
     loaded = load_config(config)
     given = {
         "dataset": dataset, "layers": layers, "rule": rule, "epochs": epochs, "limit": limit, "seed": seed,
-        "steps": steps, "rate": rate, "recurrent": recurrent, "bias": bias, "readout_decay": readout_decay,
-        "checkpoint_every": checkpoint_every,
+        "steps": steps, "rate": rate, "recurrent": recurrent, "bias": bias, "decay": decay,
+        "readout_decay": readout_decay, "gate": gate, "gate_steps": gate_steps, "checkpoint_every": checkpoint_every,
     }  # fmt: skip
     check_output(out)
     settings = overridden(loaded.learn, given)

@@ -4,22 +4,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from ..arch.array import ArrayConfig
 from ..arch.errors import ConfigurationError
-from ..arch.network import Network
+from ..arch.network import Gate, Network
 from ..arch.placement import fitted, place
-from ..arch.rules import network_for, rule_named
+from ..arch.rules import Rule, network_for, rule_named
 from .config import DATASETS, Config, LearnConfig, check_choice, parse_sizes
 
 if TYPE_CHECKING:
     from ..golden.checkpoint import Model
     from ..golden.dataset import Dataset
+
+AnyRule = TypeVar("AnyRule", bound=Rule)
 
 SEED = 1
 RULE = "ottt-o"
@@ -46,7 +48,10 @@ class Settings(BaseModel):
     fall: int
     recurrent: bool
     bias: bool
+    decay: float | None
     readout_decay: float
+    gate: Gate | None
+    gate_steps: int | None
     array: ArrayConfig
 
 
@@ -75,6 +80,7 @@ def resolved(learn: LearnConfig, array: ArrayConfig) -> Settings:
         "fall": default.fall,
         "recurrent": default.recurrent,
         "bias": default.bias,
+        "decay": default.decay,
         "readout_decay": default.readout_decay,
         "seed": SEED,
     }
@@ -92,15 +98,21 @@ def resolved(learn: LearnConfig, array: ArrayConfig) -> Settings:
 def network_of(settings: Settings) -> Network:
     """The network that `settings` describe."""
     return network_for(
-        rule_named(settings.rule),
+        gated(rule_named(settings.rule), settings.gate, settings.gate_steps),
         settings.layers,
         settings.array,
         rate=settings.rate,
         event_value_bits=settings.array.event_bits if settings.coding == "graded" else 1,
         recurrent=settings.recurrent,
         bias=settings.bias,
+        decay=settings.decay,
         readout_decay=settings.readout_decay,
     )
+
+
+def gated(rule: AnyRule, gate: Gate | None, steps: int | None) -> AnyRule:
+    """`rule` with the signal in the steps that are asked for, or in its own where nothing is."""
+    return replace(rule, gate=gate or rule.gate, gate_steps=rule.gate_steps if steps is None else steps)
 
 
 def new_plan(config: Config, learn: LearnConfig, data_dir: Path | None) -> Plan:
@@ -170,21 +182,22 @@ def resumed_plan(path: Path, config: Config, settings: LearnConfig, data_dir: Pa
         "fall": (settings.fall, model.training.fall),
         "recurrent": (settings.recurrent and len(layers) > 1, recurrent),
         "bias": (settings.bias, bias),
-        "readout_decay": (
-            None if settings.readout_decay is None else round(settings.readout_decay * one),
-            layers[-1].decay,
-        ),
+        "decay": (_rounded(settings.decay, one), layers[0].decay),
+        "readout_decay": (_rounded(settings.readout_decay, one), layers[-1].decay),
+        "gate": (settings.gate, model.network.gate),
+        "gate_steps": (settings.gate_steps, model.network.gate_steps),
         "[array]": (config.array if config.array_given else None, model.array),
     }
     if settings.rate is not None:
         wanted = network_for(
-            rule_named(model.rule),
+            gated(rule_named(model.rule), model.network.gate, model.network.gate_steps),
             model.network.sizes,
             model.array,
             rate=settings.rate,
             event_value_bits=model.coding.bits,
             recurrent=recurrent,
             bias=bias,
+            decay=layers[0].decay / one if layers[0].spiking else None,
             readout_decay=layers[-1].decay / one,
         )
         asked["rate"] = (wanted, model.network)
@@ -201,3 +214,8 @@ def resumed_plan(path: Path, config: Config, settings: LearnConfig, data_dir: Pa
             "give the --data-dir it was started with",
         )
     return Plan(dataset=dataset, model=model)
+
+
+def _rounded(decay: float | None, one: int) -> int | None:
+    """What a layer holds of a leak, None where none was given."""
+    return None if decay is None else round(decay * one)

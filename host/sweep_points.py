@@ -49,6 +49,8 @@ class Experiment(BaseModel):
         default="hash", description="the shared hash; a true random source; constants"
     )
     form: Literal["fixed", "float"] = Field(default="fixed", description="float: the same rule in floating point")
+    batch: int = Field(default=1, ge=1, description="samples that float moves its weights by at once")
+    optimiser: Literal["sgd", "momentum", "adam", "adamax"] = Field(default="sgd", description="of float")
 
 
 AXES: dict[str, type[BaseModel]] = {
@@ -150,14 +152,24 @@ def grid_of(learn: LearnConfig, array: ArrayConfig, axes: Axes) -> Grid:
         varied = {name: value for name, value in chosen.items() if AXES[name] is Experiment}
         trained = {name: value for name, value in chosen.items() if AXES[name] is LearnConfig}
         experiment = Experiment(**varied)
-        if experiment.form == "fixed" and chosen.get("rule") not in (None, *RULES):
-            reason = f"rule {chosen['rule']} is for floating point only"
+        if reason := _float_alone(experiment, chosen.get("rule")):
             left_out[reason] = left_out.get(reason, 0) + 1
             continue
         points.append(Point(**dict(resolved(overridden(learn, trained), own)), experiment=experiment))
     if not points:
         raise ConfigurationError(next(iter(left_out)), "no combination of the axes is possible")
     return Grid(axes=axes, points=list({point.key: point for point in points}.values()), left_out=left_out)
+
+
+def _float_alone(experiment: Experiment, rule: str | None) -> str:
+    """Why fixed point cannot do this, or nothing."""
+    if experiment.form == "float":
+        return ""
+    if rule not in (None, *RULES):
+        return f"rule {rule} is for floating point only"
+    if (experiment.batch, experiment.optimiser) != (1, "sgd"):
+        return "fixed point learns sample by sample and descends plainly: batch 1, optimiser sgd"
+    return ""
 
 
 def varying(grid: Grid) -> list[str]:

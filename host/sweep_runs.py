@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from .. import __version__
 from ..arch.errors import ConfigurationError, TrifactorError
 from ..arch.files import written_whole
-from .plan import check_samples, plan_of
+from .plan import check_samples, gated, plan_of
 from .sweep_points import AXES, Point
 
 EXIT_UNFORESEEN = 70
@@ -124,26 +124,35 @@ def run_point(point: Point, data_dir: Path | None, version: str = __version__) -
 
 
 def _float_run(point: Point, data_dir: Path | None) -> Run:
-    """The same rule, data and steps in floating point; plain descent with a rate of `2**-(rate + 1)` that falls
-    alike."""
+    """The same rule, data and steps in floating point, with a rate of `2**-(rate + 1)` that falls alike."""
     from ..golden.coding import Coding
     from ..golden.data import load
     from ..golden.floating.network import Shape
+    from ..golden.floating.rules import float_rule
     from ..golden.floating.train import train
 
     data = load(point.dataset, data_dir, point.limit, steps=point.steps)
     check_samples(data, point.layers, "--layers")
     bits = point.array.event_bits if point.coding == "graded" else 1
+    shape = Shape(
+        point.layers,
+        recurrent=point.recurrent,
+        bias=point.bias,
+        decays=None if point.decay is None else (point.decay,) * (len(point.layers) - 2),
+        readout_decay=point.readout_decay,
+    )
     begun = time.perf_counter()
     history = train(
-        point.rule,
+        gated(float_rule(point.rule), point.gate, point.gate_steps),
         data,
         Coding(kind=point.coding, steps=point.steps, bits=bits),
-        Shape(point.layers, recurrent=point.recurrent, bias=point.bias, readout_decay=point.readout_decay),
+        shape,
         epochs=point.epochs,
         rate=2.0 ** -(point.rate + 1),
         fall=point.fall,
         seed=point.seed,
+        batch=point.experiment.batch,
+        optimiser=point.experiment.optimiser,
     )
     return Run(
         version=__version__,

@@ -177,6 +177,17 @@ def test_a_readout_that_leaks_has_its_error_from_the_membrane(decay: float, on: 
     assert network.layers[0] == options().layers[0]
 
 
+def test_traces_that_leak_as_the_membrane_follow_another_leak() -> None:
+    ottt, tllr, raw = (
+        network_for(rule_named(name), (20, 30, 25, 10), ArrayConfig(), decay=0.75)
+        for name in ("ottt-o", "s-tllr-shd", "ottt-o-raw")
+    )
+    assert [(layer.decay, layer.trace_decay) for layer in ottt.layers] == [(192, 192), (192, 192), (256, 0)]
+    assert [(layer.decay, layer.trace_decay) for layer in tllr.layers] == [(192, 256), (192, 256), (256, 253)]
+    assert [(layer.decay, layer.trace_decay) for layer in raw.layers] == [(192, 0), (192, 192), (256, 0)]
+    assert options(decay=0.5) == options()
+
+
 def test_a_spiking_readout_is_counted_by_a_frozen_identity() -> None:
     network = options(spiking_readout=True, bias=True, recurrent=True)
     assert network.sizes == (20, 30, 25, 10, 10)

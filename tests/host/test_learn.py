@@ -18,6 +18,7 @@ pytest.importorskip("sklearn")
 from trifactor.arch.array import ArrayConfig
 from trifactor.golden.checkpoint import load_model, save_model
 from trifactor.golden.device import GoldenDevice
+from trifactor.golden.train import DEFAULTS
 from trifactor.host.cli import call
 from trifactor.host.config import Config, LearnConfig
 from trifactor.host.plan import network_of, new_plan, resolved
@@ -84,11 +85,21 @@ def test_recurrence_bias_and_a_leaky_readout_reach_the_network() -> None:
     assert (network.layers[-1].decay, network.error_on) == (128, "membrane")
 
 
-def test_recordings_are_learned_by_recurrent_networks() -> None:
+def test_leak_and_gate_take_the_place_of_the_rules() -> None:
+    own = network_of(resolved(LearnConfig(rule="sltt-k"), ArrayConfig()))
+    assert (own.layers[0].decay, own.gate, own.gate_steps) == (128, "random", 2)
+    asked = LearnConfig(decay=0.75, gate="last", gate_steps=5)
+    network = network_of(resolved(asked, ArrayConfig()))
+    assert (network.layers[0].decay, network.layers[0].trace_decay) == (192, 192)
+    assert (network.gate, network.gate_steps) == ("last", 5)
+    assert network_of(resolved(LearnConfig(rule="sltt-k", gate_steps=3), ArrayConfig())).gate_steps == 3
+
+
+def test_recordings_are_learned_as_steps_with_the_leak_of_their_defaults() -> None:
     for name in ("fsdd", "braille", "braille-12"):
         settings = resolved(LearnConfig(dataset=name, coding="graded"), ArrayConfig())
-        assert (settings.coding, settings.recurrent) == ("events", True)
-        assert not resolved(LearnConfig(dataset=name, recurrent=False), ArrayConfig()).recurrent
+        assert (settings.coding, settings.decay) == ("events", DEFAULTS[name].decay)
+        assert resolved(LearnConfig(dataset=name, recurrent=True), ArrayConfig()).recurrent
 
 
 def test_recordings_from_a_folder_are_learned(capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,9 +112,11 @@ def test_recordings_from_a_folder_are_learned(capsys: pytest.CaptureFixture[str]
 
 
 def test_a_leaky_readout_is_learned_and_resumed(capsys: pytest.CaptureFixture[str]) -> None:
-    learned(capsys, *SMALL, "--readout-decay", "0.75")
-    assert load_model("model.npz").network.layers[-1].decay == 192
-    learned(capsys, "--resume", "--readout-decay", "0.75", "--rate", "0")
+    leaks = ["--readout-decay", "0.75", "--decay", "0.9", "--gate", "after", "--gate-steps", "1"]
+    learned(capsys, *SMALL, *leaks)
+    network = load_model("model.npz").network
+    assert (network.layers[-1].decay, network.layers[0].decay, network.gate) == (192, 230, "after")
+    learned(capsys, "--resume", *leaks, "--rate", "0")
 
 
 def test_graded_coding_uses_the_bits_of_the_array(capsys: pytest.CaptureFixture[str]) -> None:
@@ -180,6 +193,9 @@ def test_any_device_learns_the_same_and_can_take_over(capsys: pytest.CaptureFixt
         (["--recurrent"], "recurrent"),
         (["--bias"], "bias"),
         (["--readout-decay", "0.5"], "readout_decay"),
+        (["--decay", "0.75"], "decay"),
+        (["--gate", "last"], "gate"),
+        (["--gate-steps", "3"], "gate_steps"),
         (["--dataset", "mnist"], "dataset"),
     ],
 )

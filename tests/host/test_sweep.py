@@ -259,7 +259,10 @@ def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str], words: list[s
     assert sorted(Path().iterdir()) == before
 
 
-@pytest.mark.parametrize("experiment", [{"form": "float"}, {"rounding": "random"}, {"rounding": "nearest"}])
+ADAM = {"form": "float", "batch": 2, "optimiser": "adam", "rate": 7}
+
+
+@pytest.mark.parametrize("experiment", [{"form": "float"}, {"rounding": "random"}, {"rounding": "nearest"}, ADAM])
 def test_experiments_run_like_any_other_point(experiment: dict[str, Any]) -> None:
     axes = checked_axes({"limit": [60], "epochs": [1], **{name: [value] for name, value in experiment.items()}}, "x")
     run = run_point(grid_of(LearnConfig(), ArrayConfig(), axes).points[0], None)

@@ -117,9 +117,10 @@ def test_a_key_is_its_settings_and_the_version(monkeypatch: pytest.MonkeyPatch) 
     assert plain.key == point(dataset="digits", rate=0, epochs=10, rule="ottt-o", coding="bernoulli").key
     others = [
         point(seed=2), point(limit=3), point(recurrent=True), point(readout_decay=0.5), point(dataset="mnist"),
+        point(decay=0.9), point(gate="last"), point(gate_steps=3),
         point({"weight_bits": 12}), point({"products": "exact"}), point({"lanes": 8}),
     ]  # fmt: skip
-    assert len({plain.key, *(other.key for other in others)}) == 9
+    assert len({plain.key, *(other.key for other in others)}) == 12
     assert point(checkpoint_every=7).key == plain.key
     monkeypatch.setattr(sweep_points, "__version__", "0.0.0")
     before = plain.key
@@ -147,3 +148,12 @@ def test_experiments_are_axes_and_rules_of_floating_point_have_no_fixed_form() -
         ("bptt", "float"), ("sltt", "fixed"), ("sltt", "float"),
     }  # fmt: skip
     assert grid.points[-1].values["rounding"] == "random"
+
+
+def test_batches_and_optimisers_are_of_the_float_form_alone() -> None:
+    axes = checked_axes({"form": ["fixed", "float"], "batch": [1, 16], "optimiser": ["sgd", "adam"]}, "x")
+    grid = grid_of(LearnConfig(), ArrayConfig(), axes)
+    made = [(one.experiment.form, one.experiment.batch, one.experiment.optimiser) for one in grid.points]
+    assert made[0] == ("fixed", 1, "sgd")
+    assert made[1:] == [("float", batch, kind) for batch in (1, 16) for kind in ("sgd", "adam")]
+    assert list(grid.left_out.values()) == [3]
