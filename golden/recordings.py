@@ -31,8 +31,9 @@ SACCADES_US = 300_000
 
 FSDD_FOLDER = "SpikingFSDD"
 FSDD_CHANNELS = 700
-FSDD_STEPS = 25
-SPOKEN_US = 1_000_000
+FSDD_STEPS = 50
+SPOKEN_US = 600_000
+"""Most digits are over by then: what follows is noise, and learned as such."""
 """All but one in a hundred of the words are over by then; later spikes are dropped."""
 
 BRAILLE_FOLDER = "Braille"
@@ -84,7 +85,8 @@ def load_fsdd(data_dir: str | Path | None, steps: int | None = None) -> Dataset:
     """Spoken digits as cochlea spikes, from `data_dir/SpikingFSDD/sfsdd_train.h5` and `sfsdd_test.h5`, or `.h5.gz`.
 
     The files are laid out as those of the Spiking Heidelberg Digits: `spikes/times` in seconds and `spikes/units` of
-    0 … 699 per recording, `labels`. Their first second becomes `steps` time bins of 700 inputs: 1 where any spike fell.
+    0 … 699 per recording, `labels`. Their first 0.6 seconds become `steps` time bins of 700 inputs: 1 where any spike
+    fell.
     """
     steps = FSDD_STEPS if steps is None else steps
     folder = data_folder(data_dir, (FSDD_FOLDER,), "the spoken digits")

@@ -52,6 +52,7 @@ class Defaults:
     rate: int
     fall: int
     coding: Literal["bernoulli", "events"] = "bernoulli"
+    rule: str = "ottt-o"
     recurrent: bool = False
     bias: bool = False
     decay: float | None = None
@@ -63,13 +64,13 @@ DEFAULTS: dict[str, Defaults] = {
     "mnist": Defaults(layers=(784, 256, 10), steps=6, epochs=4, rate=1, fall=3),
     "nmnist": Defaults(layers=(578, 128, 10), steps=12, epochs=10, rate=1, fall=3, coding="events"),
     "fsdd": Defaults(
-        layers=(700, 128, 10), steps=25, epochs=10, rate=3, fall=2, coding="events", recurrent=True, readout_decay=0.95
+        layers=(700, 256, 10), steps=50, epochs=6, rate=4, fall=3, coding="events", rule="ottt-a", bias=True, decay=0.75
     ),
     "braille": Defaults(
-        layers=(24, 128, 27), steps=39, epochs=10, rate=2, fall=2, coding="events", recurrent=True, readout_decay=0.95
+        layers=(24, 256, 27), steps=39, epochs=20, rate=1, fall=5, coding="events", rule="ottt-a", bias=True, decay=0.75
     ),
     "braille-12": Defaults(
-        layers=(12, 128, 27), steps=39, epochs=10, rate=2, fall=2, coding="events", recurrent=True, readout_decay=0.95
+        layers=(12, 256, 27), steps=39, epochs=20, rate=1, fall=5, coding="events", rule="ottt-a", bias=True, decay=0.75
     ),
 }
 

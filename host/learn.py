@@ -19,7 +19,7 @@ from .config import DATASETS, DEVICES, check_choice, load_config, overridden, pa
 from .devices import make_device
 from .options import ConfigFile, DataDir, Device, Json, Seed, Verbose
 from .output import Interrupted, Output, percent, thousands
-from .plan import DATASET, RULE, Plan, new_plan, resumed_plan
+from .plan import DATASET, Plan, new_plan, resumed_plan
 from .training import learn_on
 from .utilisation import utilisation
 
@@ -36,7 +36,9 @@ def learn(
     layers: Annotated[
         str | None, typer.Option(help="Widths from the input to the readout.", metavar="784-256-10")
     ] = None,
-    rule: Annotated[str | None, typer.Option(help=f"Learning rule: {', '.join(RULES)}.", show_default=RULE)] = None,
+    rule: Annotated[
+        str | None, typer.Option(help=f"Learning rule: {', '.join(RULES)}.", show_default="the data's")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Times through the training samples.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Training samples per epoch.", show_default="all")] = None,
     seed: Seed = None,

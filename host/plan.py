@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 AnyRule = TypeVar("AnyRule", bound=Rule)
 
 SEED = 1
-RULE = "ottt-o"
 DATASET = "digits"
 
 
@@ -89,7 +88,7 @@ def resolved(learn: LearnConfig, array: ArrayConfig) -> Settings:
         **{**given, **{key: value for key, value in filled.items() if given[key] is None}},
         dataset=name,
         layers=parse_sizes(learn.layers) if learn.layers else default.layers,
-        rule=learn.rule or RULE,
+        rule=learn.rule or default.rule,
         coding=default.coding if default.coding == "events" else learn.coding or default.coding,
         array=array,
     )

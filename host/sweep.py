@@ -14,7 +14,7 @@ from ..arch.errors import ConfigurationError
 from .config import DATASETS, check_choice, load_config, overridden, parse_sizes
 from .options import ConfigFile, DataDir, Json, Verbose
 from .output import Interrupted, Output, percent, thousands
-from .plan import DATASET, RULE
+from .plan import DATASET
 from .sweep_points import Axes, Grid, Point, checked_axes, grid_of, in_order, parse_axis, parse_values, varying
 from .sweep_pool import on_cluster, on_cores
 from .sweep_runs import Failure, Folder, Run, Summary, summaries
@@ -28,7 +28,9 @@ def sweep(
     layers: Annotated[
         str | None, typer.Option(help="Widths from the input to the readout.", metavar="784-256-10")
     ] = None,
-    rules: Annotated[str | None, typer.Option(help="Learning rules.", metavar="RULE,RULE", show_default=RULE)] = None,
+    rules: Annotated[
+        str | None, typer.Option(help="Learning rules.", metavar="RULE,RULE", show_default="the data's")
+    ] = None,
     weight_bits: Annotated[str | None, typer.Option(help="Bits of a stored weight.", metavar="8,12,16")] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds.", metavar="1,2,3", show_default="1")] = None,
     axis: Annotated[

@@ -110,19 +110,19 @@ def spoken_digits(labels: Any, times: list[list[float]], units: list[list[int]])
 def write_spoken(folder: Path, test: bytes | None = None) -> None:
     """Two training recordings in a gzip file, one for the test in a plain one."""
     folder.mkdir(parents=True)
-    train = spoken_digits([3, 9], [[0.0, 0.49, 0.5], [0.999, 1.5]], [[0, 699, 1], [5, 6]])
+    train = spoken_digits([3, 9], [[0.0, 0.29, 0.3], [0.599, 0.9]], [[0, 699, 1], [5, 6]])
     (folder / "sfsdd_train.h5.gz").write_bytes(gzip.compress(train))
     (folder / "sfsdd_test.h5").write_bytes(test or spoken_digits([7], [[0.25]], [[350]]))
 
 
-def test_spoken_digits_are_their_first_second_in_bins(tmp_path: Path) -> None:
+def test_spoken_digits_are_their_first_600_milliseconds_in_bins(tmp_path: Path) -> None:
     write_spoken(tmp_path / "SpikingFSDD")
     fsdd = data.load("fsdd", tmp_path, steps=2)
     assert (fsdd.kind, fsdd.classes, fsdd.inputs) == ("events", 10, 700)
     assert fsdd.train_labels.tolist() == [3, 9]
     assert fsdd.test_labels.tolist() == [7]
     assert np.argwhere(fsdd.train_inputs).tolist() == [[0, 0, 0], [0, 0, 699], [0, 1, 1], [1, 1, 5]]
-    assert data.load("fsdd", tmp_path, limit=1).train_inputs.shape == (1, 25, 700)
+    assert data.load("fsdd", tmp_path, limit=1).train_inputs.shape == (1, 50, 700)
 
 
 @pytest.mark.parametrize(

@@ -297,17 +297,18 @@ def test_defaults_name_every_data_set() -> None:
     assert set(train.DEFAULTS) == set(LOADERS)
     for name, defaults in train.DEFAULTS.items():
         network = network_for(
-            rule_named("ottt-o"),
+            rule_named(defaults.rule),
             defaults.layers,
             ArrayConfig(),
             rate=defaults.rate,
             recurrent=defaults.recurrent,
             bias=defaults.bias,
+            decay=defaults.decay,
             readout_decay=defaults.readout_decay,
         )
         assert isinstance(network, Network)
         assert network.outputs == (27 if "braille" in name else 10)
-        assert network.layers[0].recurrent == (name in {"fsdd", "braille", "braille-12"})
+        assert (network.layers[0].decay == 192) == (name in {"fsdd", "braille", "braille-12"})
 
 
 @pytest.mark.slow

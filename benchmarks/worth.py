@@ -1,0 +1,364 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What rules, bits and depth are worth: sweeps, and the tables and pictures of docs/worth.md that are made of them.
+
+    TRIFACTOR_DATA=… python benchmarks/worth.py run [NAME …]     # hours; goes on where it was stopped
+    python benchmarks/worth.py page                              # from docs/worth/*.csv
+
+`run` keeps its runs in build/worth and writes docs/worth/NAME.csv. An experiment is a list of `trifactor sweep`
+commands: what stands in `EXPERIMENTS` is all there is to it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from matplotlib import pyplot, rc_context
+from matplotlib.axes import Axes
+
+from trifactor.arch.array import ArrayConfig
+from trifactor.arch.placement import fitted
+from trifactor.arch.rules import RULES, network_for
+from trifactor.host.cli import call
+from trifactor.host.plots import BLUE, GREEN, INK, MARKS, MUTED, ORANGE, STYLE
+from trifactor.host.sweep_points import AXES
+from trifactor.host.sweep_runs import Folder, Run
+
+ROOT = Path(__file__).parent.parent
+RUNS = ROOT / "build" / "worth"
+PLACE = ROOT / "docs" / "worth"
+PAGE = ROOT / "docs" / "worth.md"
+COLUMNS = [*AXES, "accuracy", "accuracies", "seconds"]
+
+DIGITS = "--dataset digits --epochs 3 --axis fall=2"
+DEEP = "--dataset mnist --limit 4000 --epochs 2 --seeds 1,2,3"
+HIDDEN = (1, 2, 3, 4)
+
+EXPERIMENTS: dict[str, list[str]] = {
+    # Fixed point against float: the same rule, steps, order and spikes, one sample at a time.
+    "mnist": [
+        "--dataset mnist --rules ottt-o --epochs 2 --seeds 1,2,3",
+        "--dataset mnist --rules ottt-o --epochs 2 --seeds 1,2,3 --axis form=float --axis rate=2",
+    ],
+    "nmnist": ["--dataset nmnist --rules ottt-o --seeds 1,2,3 --axis form=fixed,float"],
+    "fsdd": ["--dataset fsdd --rules ottt-a --seeds 1,2,3 --axis form=fixed,float"],
+    "braille": ["--dataset braille --rules ottt-a --seeds 1,2,3 --axis form=fixed,float"],
+    # Back-propagation through time: one sample at a time as above, and as it is usually done.
+    "bptt": [
+        f"--dataset {name} --rules bptt --axis form=float --seeds 1,2,3 {how}"
+        for name in ("fsdd", "braille")
+        for how in ("", "--axis batch=16 --axis optimiser=adam --axis rate=8")
+    ],
+    "best": ["--dataset mnist --rules ottt-o --epochs 6"],
+    # Every rule with three rates, powers of two against exact products, the noise hash against a random source.
+    "rules": [f"{DIGITS} --rules {','.join(RULES)} --seeds 1,2,3 --axis rate=0,-3 --axis products=shift,exact"],
+    "noise": [f"{DIGITS} --rules {','.join(RULES)} --seeds 1,2,3 --axis rate=0,-3 --axis rounding=random"],
+    "bits": [
+        f"{DIGITS} --rules ottt-o,s-tllr --seeds 1,2,3 --axis {axis}"
+        for axis in (
+            "weight_bits=8,10,12,16",
+            "synapse_bits=4,5,6,8",
+            "decay_bits=3,4,6,8",
+            "surrogate_bits=2,3,4,8",
+            "rounding=hash,random,nearest,floor",
+        )
+    ],
+    "depth": [
+        f"{DEEP} --rules dalton,tfr --axis rate={rate} --axis layers={'-'.join(['784', *['128'] * hidden, '10'])}"
+        for hidden in HIDDEN
+        for rate in (-2, -4)
+    ],
+}
+"""Experiments by name; docs/worth.md says what each asks."""
+
+Row = dict[str, str]
+
+
+def run(names: Sequence[str]) -> None:
+    """Do what is missing of each experiment, then write its table."""
+    for name in names:
+        folder = RUNS / name
+        for words in EXPERIMENTS[name]:
+            if code := call(["sweep", *words.split(), "--out", str(folder)]):
+                sys.exit(code)
+        keep(name, folder)
+
+
+def keep(name: str, folder: Path) -> None:
+    """Write docs/worth/NAME.csv: a line for every run in `folder`, in an order of their own."""
+    runs = [Run.model_validate_json(path.read_bytes()) for path in sorted(Folder(folder).runs.glob("*.json"))]
+    runs.sort(key=lambda one: [str(value) for value in one.point.values.values()])
+    PLACE.mkdir(exist_ok=True)
+    with (PLACE / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(COLUMNS)
+        for one in runs:
+            shares = " ".join(f"{share:.4f}" for share in one.accuracies)
+            values = one.point.values
+            table.writerow([*(values[axis] for axis in AXES), f"{one.accuracy:.4f}", shares, round(one.seconds)])
+
+
+def rows_of(name: str, **wanted: object) -> list[Row]:
+    """The runs of an experiment, as text, whose columns have the `wanted` values; none where it was not run."""
+    path = PLACE / f"{name}.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if all(row[key] == str(value) for key, value in wanted.items())]
+
+
+def shares(rows: Iterable[Row]) -> list[float]:
+    """Accuracies in per cent."""
+    return [100 * float(row["accuracy"]) for row in rows]
+
+
+def spread(found: Sequence[float]) -> str:
+    """The median, and from the least to the greatest."""
+    if not found:
+        return ""
+    middle = f"{statistics.median(found):.1f}"
+    return middle if len(found) == 1 else f"{middle} ({min(found):.1f} … {max(found):.1f})"
+
+
+def best_rate(rows: Sequence[Row]) -> list[Row]:
+    """The rows of the rate with the greatest median."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row["rate"], []).append(row)
+    return max(groups.values(), key=lambda group: statistics.median(shares(group)), default=[])
+
+
+def table(heads: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """A Markdown table."""
+    made = [heads, ["---"] * len(heads), *lines]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in made)
+
+
+def form_table() -> str:
+    """Fixed point beside float, and back-propagation through time."""
+    lines = []
+    for name in ("mnist", "nmnist", "fsdd", "braille"):
+        fixed, real = shares(rows_of(name, form="fixed")), shares(rows_of(name, form="float"))
+        rule = next((row["rule"] for row in rows_of(name)), "")
+        layers = next((row["layers"] for row in rows_of(name)), "")
+        away = f"{statistics.median(fixed) - statistics.median(real):+.1f}" if fixed and real else ""
+        plain = spread(shares(rows_of("bptt", dataset=name, optimiser="sgd")))
+        adam = spread(shares(rows_of("bptt", dataset=name, optimiser="adam")))
+        lines.append([name, layers, f"`{rule}`", spread(fixed), spread(real), away, plain, adam])
+    heads = [
+        "data",
+        "network",
+        "rule",
+        "fixed point",
+        "float",
+        "difference",
+        "BPTT, one at a time",
+        "BPTT, Adam, 16 at once",
+    ]
+    return table(heads, lines)
+
+
+def rule_table() -> str:
+    """Every rule on digits: powers of two, exact products, a true random source; and the logic it takes."""
+    lines = []
+    for rule in RULES:
+        found = {
+            "shift": best_rate(rows_of("rules", rule=rule, products="shift")),
+            "exact": best_rate(rows_of("rules", rule=rule, products="exact")),
+            "random": best_rate(rows_of("noise", rule=rule)),
+        }
+        comb, blocks = logic(rule)
+        cells = [spread(shares(found[kind])) for kind in ("shift", "exact", "random")]
+        lines.append([f"`{rule}`", *cells, f"{comb:,}".replace(",", " "), blocks])
+    return table(["rule", "powers of two", "exact products", "true random source", "TRELLIS_COMB", "DP16KD"], lines)
+
+
+def units_of(rule: str) -> tuple[str, ...]:
+    """The optional units that a rule needs in a network without recurrence or bias."""
+    return fitted(network_for(RULES[rule], (64, 32, 10), ArrayConfig()), ArrayConfig()).units
+
+
+def logic(rule: str) -> tuple[int, int]:
+    """TRELLIS_COMB and DP16KD of an array of 16 lanes with the units of a rule: the bare array's and each unit's."""
+    with (PLACE / "logic.csv").open(newline="", encoding="utf-8") as file:
+        cost = {row["unit"]: (int(row["trellis_comb"]), int(row["dp16kd"])) for row in csv.DictReader(file)}
+    base = cost[""]
+    own = [cost[unit] for unit in units_of(rule)]
+    return tuple(base[i] + sum(unit[i] - base[i] for unit in own) for i in (0, 1))  # type: ignore[return-value]
+
+
+def depth_table() -> str:
+    """DALTON and TFR over the number of hidden layers, each at its better rate."""
+    lines = []
+    for hidden in HIDDEN:
+        cells = []
+        for rule in ("dalton", "tfr"):
+            rows = best_rate([row for row in rows_of("depth", rule=rule) if row["layers"].count("-") == hidden + 1])
+            cells += [spread(shares(rows)), rows[0]["rate"] if rows else ""]
+        lines.append([hidden, *cells])
+    return table(["hidden layers", "`dalton`", "rate", "`tfr`", "rate"], lines)
+
+
+def bits_table() -> str:
+    """One number format at a time, the others as they are by default."""
+    lines = []
+    for axis in ("weight_bits", "synapse_bits", "decay_bits", "surrogate_bits", "rounding"):
+        for value in dict.fromkeys(row[axis] for row in rows_of("bits")):
+            cells = [spread(shares(alone("bits", axis, rule=rule, **{axis: value}))) for rule in ("ottt-o", "s-tllr")]
+            lines.append([f"`{axis}`", value, *cells])
+    return table(["axis", "value", "`ottt-o`", "`s-tllr`"], lines)
+
+
+def alone(name: str, axis: str, **wanted: object) -> list[Row]:
+    """The wanted runs in which every setting but `axis`, rule and seed is the most common one."""
+    everything = rows_of(name)
+    usual = {key: statistics.mode(row[key] for row in everything) for key in AXES if key not in (axis, "rule", "seed")}
+    return [row for row in rows_of(name, **wanted) if all(row[key] == value for key, value in usual.items())]
+
+
+def draw_forms(ax: Axes) -> None:
+    """Seeds as dots, fixed point and float side by side."""
+    names = [name for name in ("mnist", "nmnist", "braille", "fsdd") if rows_of(name)]
+    series = [
+        ("fixed point", BLUE, "o", lambda name: rows_of(name, form="fixed")),
+        ("float", ORANGE, "s", lambda name: rows_of(name, form="float")),
+        ("BPTT, float, one at a time", GREEN, "D", lambda name: rows_of("bptt", dataset=name, optimiser="sgd")),
+        ("BPTT, float, Adam", MUTED, "^", lambda name: rows_of("bptt", dataset=name, optimiser="adam")),
+    ]
+    for index, (label, color, marker, chosen) in enumerate(series):
+        points = [(at + 0.16 * (index - 1.5), share) for at, name in enumerate(names) for share in shares(chosen(name))]
+        if points:
+            ax.scatter(*zip(*points, strict=True), color=color, marker=marker, s=22, label=label, zorder=3)
+    ax.set_xticks(range(len(names)), names)
+    ax.set(ylabel="accuracy on unseen samples, %")
+    ax.grid(axis="y")
+    ax.legend(loc="lower left")
+
+
+def draw_rules(ax: Axes) -> None:
+    """Accuracy over logic, a mark per rule."""
+    for at, rule in enumerate(RULES):
+        found = shares(best_rate(rows_of("rules", rule=rule, products="shift")))
+        if not found:
+            continue
+        color, _, marker = MARKS[at % len(MARKS)]
+        comb = logic(rule)[0]
+        middle = statistics.median(found)
+        ax.errorbar(
+            comb, middle, yerr=[[middle - min(found)], [max(found) - middle]], color=color, marker=marker, markersize=5,
+            linewidth=1, linestyle="none", label=rule, markerfacecolor=color if at < len(MARKS) else "none",
+        )  # fmt: skip
+    ax.set(xlabel="TRELLIS_COMB of an array of 16 lanes with the rule's units", ylabel="accuracy on digits, %")
+    ax.grid()
+    ax.legend(ncols=3, loc="upper left", bbox_to_anchor=(0, -0.14), fontsize=8.5)
+
+
+def draw_products(ax: Axes) -> None:
+    """A line per rule: powers of two, exact products, a true random source."""
+    names = [rule for rule in RULES if rows_of("rules", rule=rule)][::-1]
+    kinds = [
+        ("powers of two", BLUE, "o", lambda rule: rows_of("rules", rule=rule, products="shift")),
+        ("exact products", ORANGE, "s", lambda rule: rows_of("rules", rule=rule, products="exact")),
+        ("powers of two, true random source", GREEN, "D", lambda rule: rows_of("noise", rule=rule)),
+    ]
+    for index, (label, color, marker, chosen) in enumerate(kinds):
+        points = [
+            (share, at + 0.22 * (1 - index))
+            for at, rule in enumerate(names)
+            for share in shares(best_rate(chosen(rule)))
+        ]
+        if points:
+            ax.scatter(*zip(*points, strict=True), color=color, marker=marker, s=14, label=label, zorder=3)
+    ax.set_yticks(range(len(names)), names)
+    ax.set(xlabel="accuracy on digits, %")
+    ax.grid()
+    ax.legend(loc="lower left")
+
+
+def draw_bits(axes: Sequence[Axes]) -> None:
+    """A panel per format."""
+    for ax, axis in zip(axes, ("weight_bits", "synapse_bits", "decay_bits", "surrogate_bits"), strict=True):
+        for rule, color, marker in (("ottt-o", BLUE, "o"), ("s-tllr", ORANGE, "s")):
+            values = sorted({int(row[axis]) for row in rows_of("bits")})
+            found = {value: shares(alone("bits", axis, rule=rule, **{axis: value})) for value in values}
+            found = {value: group for value, group in found.items() if group}
+            middles = [statistics.median(group) for group in found.values()]
+            lower = [middle - min(group) for middle, group in zip(middles, found.values(), strict=True)]
+            upper = [max(group) - middle for middle, group in zip(middles, found.values(), strict=True)]
+            ax.errorbar(list(found), middles, yerr=[lower, upper], color=color, marker=marker, markersize=4, label=rule)
+        ax.set(xlabel=axis)
+        ax.grid(axis="y")
+    axes[0].set(ylabel="accuracy on digits, %")
+    axes[0].legend(loc="lower right")
+
+
+def draw_depth(ax: Axes) -> None:
+    """Two lines over the number of hidden layers."""
+    for rule, color, marker in (("dalton", BLUE, "o"), ("tfr", ORANGE, "s")):
+        rows = rows_of("depth", rule=rule)
+        groups = [
+            shares(best_rate([row for row in rows if row["layers"].count("-") == hidden + 1])) for hidden in HIDDEN
+        ]
+        there = [(hidden, group) for hidden, group in zip(HIDDEN, groups, strict=True) if group]
+        if not there:
+            continue
+        ax.plot(
+            [hidden for hidden, _ in there], [statistics.median(group) for _, group in there], color=color, label=rule
+        )
+        for hidden, group in there:
+            ax.scatter([hidden] * len(group), group, color=color, marker=marker, s=16, zorder=3)
+    ax.set_xticks(HIDDEN)
+    ax.set(xlabel="hidden layers", ylabel="accuracy on MNIST, %")
+    ax.grid(axis="y")
+    ax.legend(loc="lower left")
+
+
+def save(name: str, size: tuple[float, float], draw: object, panels: int = 1) -> None:
+    """One picture of docs/worth/."""
+    with rc_context({**STYLE, "figure.facecolor": "white", "axes.facecolor": "white", "text.color": INK}):
+        figure, axes = pyplot.subplots(1, panels, figsize=size, sharey=panels > 1)
+        draw(axes)  # type: ignore[operator]
+        figure.savefig(PLACE / f"{name}.png", dpi=120, bbox_inches="tight")
+        pyplot.close(figure)
+
+
+def page() -> None:
+    """Draw the pictures, and write the tables into the page between their marks."""
+    save("forms", (6.4, 3.6), draw_forms)
+    save("rules", (6.4, 3.8), draw_rules)
+    save("products", (6.4, 5.4), draw_products)
+    save("bits", (9.6, 2.8), draw_bits, 4)
+    save("depth", (5.2, 3.2), draw_depth)
+    text = PAGE.read_text(encoding="utf-8")
+    for name, made in (
+        ("forms", form_table()),
+        ("rules", rule_table()),
+        ("bits", bits_table()),
+        ("depth", depth_table()),
+    ):
+        begin, end = f"<!-- {name}: generated by benchmarks/worth.py -->", f"<!-- end of {name} -->"
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n{made}\n{end}{rest.partition(end)[2]}"
+    PAGE.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    """Run experiments or write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("what", choices=("run", "page"))
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(EXPERIMENTS)}; all if none")
+    words = parser.parse_args()
+    if unknown := set(words.names) - set(EXPERIMENTS):
+        parser.error(f"unknown experiment: {', '.join(sorted(unknown))}")
+    if words.what == "page":
+        page()
+    else:
+        run(words.names or list(EXPERIMENTS))
+
+
+if __name__ == "__main__":
+    main()
