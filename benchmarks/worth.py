@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from joblib import cpu_count
 from matplotlib import pyplot, rc_context
 from matplotlib.axes import Axes
 
@@ -41,10 +42,13 @@ HIDDEN = (1, 2, 3, 4)
 EXPERIMENTS: dict[str, list[str]] = {
     # Fixed point against float: the same rule, steps, order and spikes, one sample at a time.
     "mnist": [
-        "--dataset mnist --rules ottt-o --epochs 2 --seeds 1,2,3",
-        "--dataset mnist --rules ottt-o --epochs 2 --seeds 1,2,3 --axis form=float --axis rate=2",
+        "--dataset mnist --limit 20000 --epochs 2 --rules ottt-o --seeds 1,2,3",
+        "--dataset mnist --limit 20000 --epochs 2 --rules ottt-o --seeds 1,2,3 --axis form=float --axis rate=2",
     ],
-    "nmnist": ["--dataset nmnist --rules ottt-o --seeds 1,2,3 --axis form=fixed,float"],
+    "nmnist": [
+        "--dataset nmnist --rules ottt-a --seeds 1,2,3",
+        "--dataset nmnist --rules ottt-a --seeds 1,2,3 --axis form=float --axis rate=1",
+    ],
     "fsdd": ["--dataset fsdd --rules ottt-a --seeds 1,2,3 --axis form=fixed,float"],
     "braille": ["--dataset braille --rules ottt-a --seeds 1,2,3 --axis form=fixed,float"],
     # Back-propagation through time: one sample at a time as above, and as it is usually done.
@@ -78,12 +82,12 @@ EXPERIMENTS: dict[str, list[str]] = {
 Row = dict[str, str]
 
 
-def run(names: Sequence[str]) -> None:
+def run(names: Sequence[str], jobs: int) -> None:
     """Do what is missing of each experiment, then write its table."""
     for name in names:
         folder = RUNS / name
         for words in EXPERIMENTS[name]:
-            if code := call(["sweep", *words.split(), "--out", str(folder)]):
+            if code := call(["sweep", *words.split(), "--jobs", str(jobs), "--out", str(folder)]):
                 sys.exit(code)
         keep(name, folder)
 
@@ -351,13 +355,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("what", choices=("run", "page"))
     parser.add_argument("names", nargs="*", help=f"of {', '.join(EXPERIMENTS)}; all if none")
+    parser.add_argument("--jobs", type=int, default=cpu_count(), help="runs at a time")
     words = parser.parse_args()
     if unknown := set(words.names) - set(EXPERIMENTS):
         parser.error(f"unknown experiment: {', '.join(sorted(unknown))}")
     if words.what == "page":
         page()
     else:
-        run(words.names or list(EXPERIMENTS))
+        run(words.names or list(EXPERIMENTS), words.jobs)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cocotb side of `session.Session`: answers calls on an `ArrayDriver` until the other side hangs up."""
+"""The cocotb side of `session.Session`: answers calls on a `SimulatedDriver` until the other side hangs up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import cocotb
 
 from ..arch.array import ArrayConfig
 from ..arch.errors import TrifactorError
-from .driver import ArrayDriver
+from .simulated import SimulatedDriver
 
 
 @cocotb.test()
@@ -23,7 +23,7 @@ async def serve(dut: Any) -> None:
     While it waits for a call the simulation stands still.
     """
     job = json.loads(os.environ["TRIFACTOR_SESSION"])
-    driver = ArrayDriver(dut, ArrayConfig.model_validate(job["array"]), **job["settings"])
+    driver = SimulatedDriver(dut, ArrayConfig.model_validate(job["array"]), **job["settings"])
     with Connection(job["pipe"]) as connection:
         while True:
             try:

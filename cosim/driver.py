@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drives the array inside a simulation: networks, weights and samples in, states and counters out."""
+"""Drives an array through its streams: networks, weights and samples in, states and counters out."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-import cocotb
 import numpy as np
 import numpy.typing as npt
-from cocotb.triggers import Event
 
 from ..arch.array import ArrayConfig
 from ..arch.device import IntArray
@@ -34,8 +32,8 @@ from ..arch.registers import (
     units_word,
 )
 from . import backdoor
-from .harness import CYCLE_LIMIT, HangError, Harness
-from .image import Image, Words, sample_items
+from .image import Image, sample_items
+from .port import HangError, Port, Words
 
 STEPWISE = frozenset({"spikes", "membranes", "traces", "post_traces", "signatures", "weights", "cycles"})
 """What can be recorded: all of it stops after every step."""
@@ -46,17 +44,17 @@ _POLLS = 1000
 
 
 class ArrayDriver:
-    """One array in one simulation. Methods that touch a network need `configure` first."""
+    """One array behind a `Port`. Methods that touch a network need `configure` first."""
 
-    def __init__(self, dut: Any, array: ArrayConfig, *, stall_seed: int = 0, cycle_limit: int = CYCLE_LIMIT) -> None:
+    def __init__(self, port: Port, array: ArrayConfig) -> None:
         self.array = array
-        self._harness = Harness(dut, stall_seed=stall_seed, limit=cycle_limit)
+        self._port = port
         self._image: Image | None = None
         self._seed = 0
 
     async def reset(self) -> None:
         """Reset, check that the array is the one expected, clear memories, counters and signatures."""
-        await self._harness.reset()
+        await self._port.reset()
         names = ("identity", "version", "shape", "units")
         said = [await self._registers(name) for name in names]
         if said != [IDENTITY, MAP_VERSION, shape_word(self.array), units_word(self.array)]:
@@ -105,9 +103,8 @@ class ArrayDriver:
         *,
         learn: bool,
         record: Collection[str],
-        disturb: int = 0,
     ) -> dict[str, Any]:
-        """Run samples of shape (B, T, inputs). `disturb` other than 0 seeds reads that come in between, at any time.
+        """Run samples of shape (B, T, inputs).
 
         Returns `readout` (B, classes) and what `record` names of `STEPWISE`: `spikes`, `membranes`, `traces`,
         `post_traces` and `weights` as one array of shape (B, T, ...) per layer, `signatures` (B, T, 3) and `cycles` (B,
@@ -119,20 +116,7 @@ class ArrayDriver:
             self._items(sample, 0 if labels is None else int(labels[index]), learn=learn, number=first + index)
             for index, sample in enumerate(inputs)
         ]
-        stop = Event()
-        disturber = cocotb.start_soon(self._disturb(disturb, stop)) if disturb else None
-        snapshots = []
-        try:
-            if record:
-                for items in (step for steps in samples for step in steps):
-                    await self._pour(items)
-                    snapshots.append(await self._snapshot(record, learn=learn))
-            else:
-                await self._pour(np.concatenate([step for steps in samples for step in steps]))
-        finally:
-            stop.set()
-            if disturber is not None:
-                await disturber
+        snapshots = await self._work(samples, record, learn=learn)
         answer: dict[str, Any] = {"readout": self._readouts(len(inputs))}
         await self._check()
         for name in record:
@@ -147,7 +131,7 @@ class ArrayDriver:
     async def begin(self, sample: IntArray, label: int, *, learn: bool) -> None:
         """Pour in one sample of shape (T, inputs) and leave the array at work on it."""
         steps = self._items(sample, label, learn=learn, number=await self.sample())
-        await self._harness.items(np.concatenate(steps), settle=False)
+        await self._port.items(np.concatenate(steps), settle=False)
 
     async def read_weights(self, *, front: bool = False) -> list[IntArray]:
         """Stored weights, shape (inputs, outputs) per layer; by requests if `front` or in need."""
@@ -160,7 +144,7 @@ class ArrayDriver:
     async def _weight_words(self, *, front: bool) -> Words | npt.NDArray[np.uint8]:
         """All weight words, (cores, words, chunks), or bytes."""
         image = self._loaded()
-        if not front and await self._harness.dump("weights"):
+        if not front and await self._port.dump("weights"):
             bits = self.array.lane_bits * self.array.lanes
             return self._dumped("weights", image.placement.weight_words, bits)
         count = image.placement.weight_words * image.chunks
@@ -184,7 +168,7 @@ class ArrayDriver:
         """v, and c where there is one, per layer."""
         image, bits = self._loaded(), self.array.membrane_bits
         count = 1 + self.array.has("cuba")
-        if not front and await self._harness.dump("membranes"):
+        if not front and await self._port.dump("membranes"):
             raw = self._dumped("membranes", image.placement.groups * self.array.lanes, bits * count)
             padded = np.zeros((*raw.shape[:2], 4), np.uint8)
             padded[..., : raw.shape[2]] = raw
@@ -197,7 +181,7 @@ class ArrayDriver:
     async def read_post_traces(self, *, front: bool = False) -> list[IntArray]:
         """Post traces per layer, of an array that has them; `front` as in `read_weights`."""
         image = self._loaded()
-        if not front and await self._harness.dump("post_traces"):
+        if not front and await self._port.dump("post_traces"):
             raw = self._dumped("post_traces", image.placement.groups * self.array.lanes, FACTOR_BITS)
             return image.unpack_states(raw[..., 0].astype(np.int64))
         return image.unpack_states(await self._read_words(Space.POST_TRACES))
@@ -210,7 +194,7 @@ class ArrayDriver:
     async def read_traces(self, *, front: bool = False) -> list[IntArray]:
         """Pre traces per layer; `front` as in `read_weights`."""
         image = self._loaded()
-        if not front and await self._harness.dump("traces"):
+        if not front and await self._port.dump("traces"):
             size, bits = self.array.traces_per_word, FACTOR_BITS + self.array.has("shadow")
             words = backdoor.contents(Path("traces_0.hex"), words=image.placement.axons // size, bits=bits * size)
             flat = np.unpackbits(words, axis=-1, bitorder="little")[:, : bits * size].reshape(-1, bits)
@@ -245,10 +229,24 @@ class ArrayDriver:
         gate = open_steps(self._loaded().network, len(inputs), seed=self._seed, sample=number & WORD_MASK)
         return sample_items(inputs, label=label, learn=learn, event_bits=self.array.event_bits, gate=gate)
 
+    async def _work(
+        self, samples: Sequence[Sequence[Words]], record: Collection[str], *, learn: bool
+    ) -> list[dict[str, Any]]:
+        """Pour samples in, step by step with a snapshot after each if there is something to `record`."""
+        steps = [step for steps in samples for step in steps]
+        if not record:
+            await self._pour(np.concatenate(steps))
+            return []
+        snapshots = []
+        for items in steps:
+            await self._pour(items)
+            snapshots.append(await self._snapshot(record, learn=learn))
+        return snapshots
+
     async def _pour(self, items: Words) -> None:
         """Items, and all that comes of them."""
         try:
-            await self._harness.items(items, settle=True)
+            await self._port.items(items, settle=True)
         except HangError as error:
             status = await self._registers("status")
             raise DeviceError(f"{error.message}, status {status:#x}", error.hint) from error
@@ -257,7 +255,7 @@ class ArrayDriver:
         image = self._loaded()
         taken: dict[str, Any] = {}
         if "spikes" in record:
-            taken["spikes"] = image.spikes(self._harness.take_events())
+            taken["spikes"] = image.spikes(self._port.take_events())
         if "membranes" in record:
             taken["membranes"] = await self.read_membranes()
         if "traces" in record:
@@ -273,24 +271,10 @@ class ArrayDriver:
             taken["cycles"] = await self._registers("cycles")
         return taken
 
-    async def _disturb(self, seed: int, stop: Event) -> None:
-        """Read registers, which must hold, and memories, which make the array wait, until `stop` is set."""
-        rng = np.random.default_rng(seed)
-        image = self._loaded()
-        held = {name: await self._registers(name) for name in ("identity", "seed", "layers", "error")}
-        while not stop.is_set():
-            name = list(held)[rng.integers(len(held))]
-            value = await self._registers(name)
-            if value != held[name]:
-                raise DeviceError(f"array: register {name} was {held[name]:#x} and reads {value:#x} while at work")
-            space, most = ((Space.WEIGHTS, image.chunks), (Space.MEMBRANES, 4), (Space.TRACES, 4))[rng.integers(3)]
-            await self._read(space, 0, int(rng.integers(0, most + 1)))
-            await self._harness.idle(int(rng.integers(20, 200)))
-
     def _readouts(self, samples: int) -> IntArray:
         """The readout's membranes, (samples, outputs), from the result stream, which must be in order and complete."""
         outputs = self._loaded().network.outputs
-        words = self._harness.take_results().astype(np.int64)
+        words = self._port.take_results().astype(np.int64)
         bits = self.array.membrane_bits
         index, last = words >> bits & 0xFFFF, words >> (bits + 16)
         expected = np.tile(np.arange(outputs), samples)
@@ -304,7 +288,7 @@ class ArrayDriver:
 
     async def _check(self) -> None:
         """Raise `DeviceError` on a fault that the array or the harness noticed."""
-        self._harness.check()
+        self._port.check()
         status = await self._registers("status")
         for bit, text in enumerate(_FAULTS, start=1):
             if status >> bit & 1:
@@ -326,10 +310,10 @@ class ArrayDriver:
         return int((await self._read(Space.REGISTERS, BY_NAME[name].offset, 1))[0])
 
     async def _write(self, space: Space, offset: int, words: Any, *, run: int = 0, skip: int = 0) -> None:
-        await self._harness.write(space << OFFSET_BITS | offset, np.asarray(words, np.uint32), run=run, skip=skip)
+        await self._port.write(space << OFFSET_BITS | offset, np.asarray(words, np.uint32), run=run, skip=skip)
 
     async def _read(self, space: Space, offset: int, count: int, *, run: int = 0, skip: int = 0) -> Words:
-        return await self._harness.read(space << OFFSET_BITS | offset, count, run=run, skip=skip)
+        return await self._port.read(space << OFFSET_BITS | offset, count, run=run, skip=skip)
 
     def _loaded(self) -> Image:
         if self._image is None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..arch.array import ArrayConfig
 from ..arch.errors import DeviceError
 from ..arch.events import EVENT_NEURON_BITS
 from . import backdoor
-from .image import Words
+from .port import HangError, Words, bursts, joined, strided
 from .simulators import Build, Simulator, build
 
 BURST = 256
@@ -59,10 +59,6 @@ def build_array(
         "RESULT_BITS": array.membrane_bits + 17,
     }
     return build(sim, sources, toplevel="harness", parameters=parameters, waves=waves, fast=fast)
-
-
-class HangError(DeviceError):
-    """The array did not get on within the limit."""
 
 
 class Harness:
@@ -115,27 +111,27 @@ class Harness:
 
     async def write(self, address: int, words: Words, *, run: int = 0, skip: int = 0) -> None:
         """Write words at ascending addresses; after each `run` of them `skip` addresses are left out."""
-        for start, part in _bursts(words, run):
+        for start, part in bursts(words, run, BURST):
             self._put("request_words", part)
-            await self._request(_stride(address, start, run, skip), len(part), run, skip, write=True)
+            await self._request(strided(address, start, run, skip), len(part), run, skip, write=True)
 
     async def read(self, address: int, count: int, *, run: int = 0, skip: int = 0) -> Words:
         """Read `count` words, addressed as in `write`."""
         parts = []
-        for start, part in _bursts(np.zeros(count, np.uint32), run):
-            await self._request(_stride(address, start, run, skip), len(part), run, skip, write=False)
+        for start, part in bursts(np.zeros(count, np.uint32), run, BURST):
+            await self._request(strided(address, start, run, skip), len(part), run, skip, write=False)
             parts.append(self._get("response_words", len(part)))
         return np.concatenate(parts) if parts else np.zeros(0, np.uint32)
 
     def take_events(self) -> Words:
         """Entries of the event stream since the last call."""
         self._drain()
-        return _take(self._events, np.uint32)
+        return joined(self._events, np.uint32)
 
     def take_results(self) -> npt.NDArray[np.uint64]:
         """Entries of the result stream since the last call."""
         self._drain()
-        return _take(self._results, np.uint64)
+        return joined(self._results, np.uint64)
 
     async def idle(self, cycles: int) -> None:
         """Let some clock cycles pass."""
@@ -212,21 +208,3 @@ class Harness:
         if not set(text) <= {"0", "1"}:
             raise DeviceError(f"array: unknown bits (X) in {name}", "a memory was read before it was written")
         return np.frombuffer(int(text, 2).to_bytes(bits // 8, "little"), kind)
-
-
-def _bursts(words: Words, run: int) -> Iterator[tuple[int, Words]]:
-    """Cut `words` into bursts, each a whole number of runs."""
-    size = BURST // run * run if run else BURST
-    for start in range(0, len(words), size):
-        yield start, words[start : start + size]
-
-
-def _stride(address: int, index: int, run: int, skip: int) -> int:
-    """Address of word `index`."""
-    return address + index + (index // run * skip if run else 0)
-
-
-def _take(buffer: list[npt.NDArray[Any]], kind: type) -> npt.NDArray[Any]:
-    taken = np.concatenate(buffer) if buffer else np.zeros(0, kind)
-    buffer.clear()
-    return taken

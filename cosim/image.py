@@ -17,8 +17,7 @@ from ..arch.events import EVENT_NEURON_BITS, ROW_BITS, ItemKind, pack_item
 from ..arch.network import Network
 from ..arch.placement import Placement, place
 from ..arch.registers import DATA_BITS, weight_chunks
-
-Words = npt.NDArray[np.uint32]
+from .port import Words
 
 _SHIFT_AT = 2 + ROW_BITS
 

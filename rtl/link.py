@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Does what packets ask for: reads and writes of the address map, samples in, results and spikes kept for the host."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from ..arch.array import ArrayConfig
+from ..arch.events import EVENT_NEURON_BITS, ITEM_BITS
+from ..arch.link import LinkConfig, build_hash, depths_word, package_word
+from ..arch.packets import (
+    ADDRESS_HEADER,
+    ANSWER_HEADER,
+    BODY_MAX,
+    EVENTS_SPACE,
+    LINK_SPACE,
+    PROTOCOL_VERSION,
+    REQUEST_HEADER,
+    RESULTS_SPACE,
+    Answer,
+    LinkRegister,
+    Request,
+    item_bytes,
+)
+from ..arch.registers import ADDRESS_BITS, DATA_BITS, OFFSET_BITS
+from .host import REQUEST_BITS
+from .packets import BYTE, PacketReceiver, PacketTransmitter
+from .rings import COUNT_BITS, Ring, SampleQueue
+
+WORD_BYTES = DATA_BITS // BYTE
+RESULT_INDEX_BITS = 15
+SETTLED_CLOCKS = 15
+"""Clocks for which the array must have been waiting: it is not busy at once with an item that it has taken."""
+
+
+class Link(wiring.Component):
+    """Between bytes of a line and the streams of an `Array` (`rtl/array.py`), by the packets of `arch.packets`.
+
+    Members
+    -------
+    receive, transmit : In(stream), Out(stream)
+        Bytes of the line.
+    requests, responses, items, events, results, waiting
+        The array's, seen from the other side.
+    session : Out(1)
+        A host has said HELLO.
+    active : Out(1)
+        Changes with every packet that was done.
+    fault : Out(1)
+        Since the last HELLO a packet asked for something impossible: it was skipped.
+    """
+
+    def __init__(self, array: ArrayConfig, link: LinkConfig, *, version: str) -> None:
+        self.array = array
+        self.link = link
+        self.version = version
+        super().__init__(
+            {
+                "receive": In(stream.Signature(BYTE)),
+                "transmit": Out(stream.Signature(BYTE)),
+                "requests": Out(stream.Signature(REQUEST_BITS)),
+                "responses": In(stream.Signature(DATA_BITS)),
+                "items": Out(stream.Signature(ITEM_BITS)),
+                "events": In(stream.Signature(EVENT_NEURON_BITS + array.layer_bits)),
+                "results": In(stream.Signature(array.membrane_bits + 17)),
+                "waiting": In(1),
+                "session": Out(1),
+                "active": Out(1),
+                "fault": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Units around one state machine that takes a byte at a time."""
+        m = Module()
+        m.submodules.receiver = self.receiver = PacketReceiver(depth=self.link.packets)
+        m.submodules.transmitter = self.transmitter = PacketTransmitter()
+        m.submodules.queue = self.queue = SampleQueue(depth=self.link.items, item_bits=ITEM_BITS)
+        m.submodules.result_ring = self.result_ring = Ring(depth=self.link.results, width=DATA_BITS)
+        m.submodules.event_ring = self.event_ring = Ring(
+            depth=self.link.events, width=EVENT_NEURON_BITS + self.array.layer_bits
+        )
+        self.address = Signal(ADDRESS_BITS)
+        self.word = Signal(DATA_BITS)
+        self.damaged, self.refused = Signal(COUNT_BITS), Signal(COUNT_BITS)
+        self.tails = [Signal(COUNT_BITS, name=f"{name}_tail") for name in ("results", "events")]
+        self.snapshot = Signal(data.StructLayout({"flags": 8, "room": 16, "results": 16, "events": 16}))
+        connect(m, flipped(self.receive), self.receiver.line)
+        connect(m, self.transmitter.line, flipped(self.transmit))
+        connect(m, self.queue.items, flipped(self.items))
+        connect(m, flipped(self.events), self.event_ring.words)
+        self._keep_results(m)
+        self._watch(m)
+        self._execute(m)
+        return m
+
+    def _keep_results(self, m: Module) -> None:
+        """A result as one word: the value in bits 15..0, its index, whether it is the sample's last."""
+        bits = self.array.membrane_bits
+        words, result = self.result_ring.words, self.results.payload
+        index, last = result[bits : bits + RESULT_INDEX_BITS], result[bits + 16]
+        m.d.comb += [
+            words.valid.eq(self.results.valid),
+            self.results.ready.eq(words.ready),
+            words.payload.eq(Cat(result[:bits], Const(0, 16 - bits), index, last)),
+        ]
+
+    def _watch(self, m: Module) -> None:
+        """Counters of frames, and whether the array has been waiting for more than a moment."""
+        quiet = Signal(range(SETTLED_CLOCKS + 1))
+        self.settled = quiet == SETTLED_CLOCKS
+        m.d.sync += [
+            self.damaged.eq(self.damaged + self.receiver.damaged),
+            self.refused.eq(self.refused + self.receiver.refused),
+        ]
+        with m.If(~self.waiting | ~self.queue.empty):
+            m.d.sync += quiet.eq(0)
+        with m.Elif(~self.settled):
+            m.d.sync += quiet.eq(quiet + 1)
+
+    def _execute(self, m: Module) -> None:
+        """One packet after the other, a byte at a time; between them, whether one must come again."""
+        receiver, transmitter, queue = self.receiver, self.transmitter, self.queue
+        source, sink = receiver.bytes, transmitter.bytes
+        shift = Signal(ADDRESS_HEADER.size * BYTE)
+        taken = Signal(3)
+        request, kind = Signal(BYTE), Signal(BYTE)
+        done, session = Signal(8), Signal(16)
+        left, count = Signal(8), Signal(8)
+        run, run_left, skip = Signal(8), Signal(8), Signal(8)
+        index = Signal(range(ANSWER_HEADER.size))
+        space = self.address[OFFSET_BITS:]
+        header = data.StructLayout({"kind": 8, "sequence": 8, "session": 16, "length": 8})
+        asked = data.View(header, shift[-header.size :])
+        begins = data.StructLayout({"address": 32, "run": 8, "skip": 8})
+        next_run = run_left == 1
+        advance = [
+            self.address.eq(self.address + 1 + Mux(next_run, skip, 0)),
+            run_left.eq(Mux(next_run, run, run_left - 1)),
+        ]
+        answer = Cat(
+            kind, done, session, Mux(kind == Answer.WORDS, count << 2, 0)[:8], receiver.expected,
+            self.snapshot.as_value(),
+        )  # fmt: skip
+        m.d.comb += [
+            self.requests.payload.eq(Cat(self.word, self.address, request == Request.WRITE)),
+            self.result_ring.address.eq(self.address),
+            self.event_ring.address.eq(self.address),
+            self.result_ring.read.eq(1),
+            self.event_ring.read.eq(1),
+            self.result_ring.tail.eq(self.tails[0]),
+            self.event_ring.tail.eq(self.tails[1]),
+            queue.item.eq(shift[-item_bytes(self.array) * BYTE :]),
+        ]
+
+        def take(size: int, then: str) -> None:
+            """Shift bytes of a body in until there are `size`."""
+            m.d.comb += source.ready.eq(1)
+            with m.If(source.valid):
+                m.d.sync += [shift.eq(Cat(shift[BYTE:], source.payload)), taken.eq(taken + 1), left.eq(left - 1)]
+                with m.If(taken == size - 1):
+                    m.d.sync += taken.eq(0)
+                    m.next = then
+
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.sync += index.eq(0)
+                with m.If(source.valid):
+                    m.next = "HEADER"
+                with m.Elif(receiver.again & ~transmitter.busy):
+                    m.d.comb += receiver.again_taken.eq(1)
+                    m.d.sync += kind.eq(Answer.AGAIN)
+                    m.next = "SNAPSHOT"
+            with m.State("HEADER"):
+                take(REQUEST_HEADER.size, "DISPATCH")
+            with m.State("DISPATCH"):
+                m.d.sync += [
+                    request.eq(asked.kind),
+                    kind.eq(Answer.DONE),
+                    done.eq(asked.sequence),
+                    session.eq(asked.session),
+                    left.eq(asked.length),
+                    self.active.eq(~self.active),
+                ]
+                m.next = "SKIP"
+                with m.Switch(asked.kind):
+                    with m.Case(Request.HELLO):
+                        m.next = "HELLO"
+                    with m.Case(Request.READ, Request.WRITE), m.If(asked.length >= ADDRESS_HEADER.size):
+                        m.next = "ADDRESS"
+                    with m.Case(Request.ITEMS):
+                        m.next = "ITEM"
+                    with m.Default():
+                        m.d.sync += self.fault.eq(1)
+            with m.State("HELLO"):
+                m.d.comb += queue.forget.eq(1)
+                m.d.sync += [self.session.eq(1), self.fault.eq(0)]
+                with m.If(queue.forgotten):
+                    m.next = "SKIP"
+            with m.State("ADDRESS"):
+                take(ADDRESS_HEADER.size, "BEGIN")
+            with m.State("BEGIN"):
+                first = data.View(begins, shift)
+                m.d.sync += [
+                    self.address.eq(first.address),
+                    run.eq(first.run),
+                    run_left.eq(first.run),
+                    skip.eq(first.skip),
+                ]
+                m.next = "WORD"
+                with m.If(request == Request.READ):
+                    m.next = "COUNT"
+            with m.State("COUNT"):
+                take(1, "COUNTED")
+                with m.If((left != 1) & (taken == 0)):
+                    m.d.sync += self.fault.eq(1)
+                    m.d.comb += source.ready.eq(0)
+                    m.next = "SKIP"
+            with m.State("COUNTED"):
+                m.d.sync += [count.eq(shift[-BYTE:]), kind.eq(Answer.WORDS)]
+                m.next = "SNAPSHOT"
+                with m.If(shift[-BYTE:] > BODY_MAX // WORD_BYTES):
+                    m.d.sync += [count.eq(0), self.fault.eq(1)]
+            with m.State("WORD"):
+                with m.If((left < WORD_BYTES) & (taken == 0)):
+                    m.d.sync += self.fault.eq(self.fault | (left != 0))
+                    m.next = "SKIP"
+                with m.Else():
+                    take(WORD_BYTES, "STORE")
+                m.d.sync += self.word.eq(Cat(shift[-DATA_BITS + BYTE :], source.payload))
+            with m.State("STORE"):
+                m.d.comb += self.requests.valid.eq(space < LINK_SPACE)
+                with m.If((space >= LINK_SPACE) | self.requests.ready):
+                    m.d.sync += advance
+                    m.next = "WORD"
+                with m.If(space == LINK_SPACE):
+                    for place, register in enumerate((LinkRegister.RESULTS_TAIL, LinkRegister.EVENTS_TAIL)):
+                        with m.If(self.address[:4] == register):
+                            m.d.sync += self.tails[place].eq(self.word)
+            with m.State("ITEM"):
+                with m.If((left < item_bytes(self.array)) & (taken == 0)):
+                    m.d.sync += self.fault.eq(self.fault | (left != 0))
+                    m.next = "SKIP"
+                with m.Else():
+                    take(item_bytes(self.array), "PUSH")
+            with m.State("PUSH"):
+                m.d.comb += queue.push.eq(1)
+                with m.If(queue.overflow):
+                    m.d.sync += self.fault.eq(1)
+                m.next = "ITEM"
+            with m.State("SKIP"):
+                m.d.comb += source.ready.eq(left != 0)
+                with m.If(left == 0):
+                    m.next = "SNAPSHOT"
+                with m.Elif(source.valid):
+                    m.d.sync += left.eq(left - 1)
+            with m.State("SNAPSHOT"):
+                m.d.sync += [
+                    self.snapshot.flags.eq(Cat(self.settled, self.fault)),
+                    self.snapshot.room.eq(queue.room),
+                    self.snapshot.results.eq(self.result_ring.head),
+                    self.snapshot.events.eq(self.event_ring.head),
+                ]
+                m.next = "ANSWER"
+            with m.State("ANSWER"):
+                ends = index == ANSWER_HEADER.size - 1
+                words = (kind == Answer.WORDS) & (count != 0)
+                m.d.comb += [
+                    sink.valid.eq(1),
+                    sink.payload.data.eq(answer.word_select(index, BYTE)),
+                    sink.payload.last.eq(ends & ~words),
+                ]
+                with m.If(sink.ready):
+                    m.d.sync += index.eq(index + 1)
+                    with m.If(ends):
+                        m.next = "IDLE"
+                        with m.If(words):
+                            m.next = "FETCH"
+            with m.State("FETCH"):
+                m.d.comb += self.requests.valid.eq(space < LINK_SPACE)
+                with m.If(space >= LINK_SPACE):
+                    m.next = "LOCAL"
+                with m.Elif(self.requests.ready):
+                    m.next = "RESPONSE"
+            with m.State("LOCAL"):
+                m.d.sync += self.word.eq(self._local(m, space))
+                m.next = "SEND"
+            with m.State("RESPONSE"):
+                m.d.comb += self.responses.ready.eq(1)
+                with m.If(self.responses.valid):
+                    m.d.sync += self.word.eq(self.responses.payload)
+                    m.next = "SEND"
+            with m.State("SEND"):
+                ends = taken == WORD_BYTES - 1
+                m.d.comb += [
+                    sink.valid.eq(1),
+                    sink.payload.data.eq(self.word[:BYTE]),
+                    sink.payload.last.eq(ends & (count == 1)),
+                ]
+                with m.If(sink.ready):
+                    m.d.sync += [self.word.eq(self.word >> BYTE), taken.eq(taken + 1)]
+                    with m.If(ends):
+                        m.d.sync += [taken.eq(0), count.eq(count - 1), *advance]
+                        m.next = "FETCH"
+                        with m.If(count == 1):
+                            m.next = "IDLE"
+
+    def _local(self, m: Module, space: Value) -> Signal:
+        """The word at `address` of the link's own spaces."""
+        known = build_hash(self.array, self.link)
+        constants = {
+            LinkRegister.PROTOCOL: PROTOCOL_VERSION,
+            LinkRegister.HASH_LOW: known & 0xFFFF_FFFF,
+            LinkRegister.HASH_HIGH: known >> 32,
+            LinkRegister.PACKAGE: package_word(self.version),
+            LinkRegister.CLOCK: self.link.clock,
+            LinkRegister.DEPTHS: depths_word(self.link),
+            LinkRegister.FRAMES_DAMAGED: self.damaged,
+            LinkRegister.FRAMES_REFUSED: self.refused,
+            LinkRegister.RESULTS_TAIL: self.tails[0],
+            LinkRegister.EVENTS_TAIL: self.tails[1],
+        }
+        word = Signal(DATA_BITS)
+        with m.Switch(space):
+            with m.Case(RESULTS_SPACE):
+                m.d.comb += word.eq(self.result_ring.data)
+            with m.Case(EVENTS_SPACE):
+                m.d.comb += word.eq(self.event_ring.data)
+            with m.Default(), m.Switch(self.address[:4]):
+                for register, value in constants.items():
+                    with m.Case(register):
+                        m.d.comb += word.eq(value)
+        return word

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packets from and to bytes of the line: COBS frames, CRC-32, and a ring that holds packets in their order alone."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.crc import catalog
+from amaranth.lib.wiring import In, Out
+
+from ..arch.array import ceil_log2
+from ..arch.packets import ANSWER_HEADER, BODY_MAX, CRC_BYTES, REQUEST_HEADER, Request
+from .bram import Bram
+
+BYTE = 8
+FULL = 0xFF
+"""The code of a COBS block of 254 bytes, which no zero follows."""
+
+COUNT_BITS = 9
+
+
+class FrameDecoder(wiring.Component):
+    """COBS: `payload` is a byte of the packet while `valid`; at the frame's end `end`, `whole` if it may be one.
+
+    One byte a clock at most, none of latency. Zeros without anything between them are no frames.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "byte": In(BYTE),
+                "strobe": In(1),
+                "payload": Out(BYTE),
+                "valid": Out(1),
+                "end": Out(1),
+                "whole": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """`left` bytes of a block are to come; a zero stands before the next one unless the block was full."""
+        m = Module()
+        left = Signal(BYTE)
+        owes_zero = Signal()
+        inside = Signal()
+        zero = self.byte == 0
+        code = self.strobe & ~zero & (left == 0)
+        m.d.comb += [
+            self.payload.eq(self.byte & (left != 0).replicate(BYTE)),
+            self.valid.eq(self.strobe & ~zero & ((left != 0) | owes_zero)),
+            self.end.eq(self.strobe & zero & inside),
+            self.whole.eq(left == 0),
+        ]
+        with m.If(self.strobe & zero):
+            m.d.sync += [left.eq(0), owes_zero.eq(0), inside.eq(0)]
+        with m.Elif(code):
+            m.d.sync += [left.eq(self.byte - 1), owes_zero.eq(self.byte != FULL), inside.eq(1)]
+        with m.Elif(self.strobe):
+            m.d.sync += left.eq(left - 1)
+        return m
+
+
+class PacketReceiver(wiring.Component):
+    """Takes packets of the host in their order, each once, and hands out their headers and bodies.
+
+    Members
+    -------
+    line : In(stream)
+        Bytes of the line, always taken.
+    bytes : Out(stream)
+        Header and body, without the CRC, of every packet that is whole and the next one of its session, or a HELLO.
+    expected : Out(8)
+        Number of the next packet.
+    again : Out(1), again_taken : In(1)
+        A packet was dropped since `again_taken` was last set: damaged, not expected, or without room.
+    damaged, refused : Out(1)
+        For one clock: why it was dropped.
+    """
+
+    def __init__(self, *, depth: int) -> None:
+        self.depth = depth
+        super().__init__(
+            {
+                "line": In(stream.Signature(BYTE)),
+                "bytes": Out(stream.Signature(BYTE)),
+                "expected": Out(8),
+                "again": Out(1),
+                "again_taken": In(1),
+                "damaged": Out(1),
+                "refused": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """A frame is written behind what was taken; its end takes it too, or forgets it."""
+        m = Module()
+        m.submodules.decoder = decoder = FrameDecoder()
+        m.submodules.crc = crc = catalog.CRC32_ISO_HDLC(BYTE).create()
+        m.submodules.ring = ring = Bram(width=BYTE, depth=self.depth)
+        position = ceil_log2(self.depth)
+        written, taken, read = Signal(position), Signal(position), Signal(position)
+        count = Signal(COUNT_BITS)
+        no_room = Signal()
+        header = Signal(data.StructLayout({"kind": 8, "sequence": 8, "session": 16, "length": 8}))
+        session = Signal(16)
+
+        # The address of a byte and the pointer after it have as many bits: one place stays free.
+        room = Signal(position)
+        full = Signal()
+        m.d.comb += [
+            self.line.ready.eq(1),
+            decoder.byte.eq(self.line.payload),
+            decoder.strobe.eq(self.line.valid),
+            crc.data.eq(decoder.payload),
+            crc.valid.eq(decoder.valid),
+            crc.start.eq(decoder.end),
+            room.eq(read - written - 1),
+            full.eq(no_room | (room == 0)),
+            ring.write_address.eq(written),
+            ring.write_data.eq(decoder.payload),
+            ring.write_enable.eq(decoder.valid & ~full),
+        ]
+        with m.If(decoder.valid):
+            m.d.sync += [no_room.eq(full), count.eq(count + ~count.all())]
+            with m.If(~full):
+                m.d.sync += written.eq(written + 1)
+            with m.If(count < REQUEST_HEADER.size):
+                m.d.sync += header.as_value().eq(Cat(header.as_value()[BYTE:], decoder.payload))
+
+        frame = REQUEST_HEADER.size + CRC_BYTES
+        sound = decoder.whole & crc.match_detected & (count == header.length + frame) & (header.length <= BODY_MAX)
+        hello = header.kind == Request.HELLO
+        wanted = hello | (header.session == session) & (header.sequence == self.expected)
+        with m.If(self.again_taken):
+            m.d.sync += self.again.eq(0)
+        with m.If(decoder.end):
+            m.d.sync += [count.eq(0), no_room.eq(0), written.eq(taken)]
+            with m.If(~sound):
+                m.d.comb += self.damaged.eq(1)
+                m.d.sync += self.again.eq(1)
+            with m.Elif(~wanted | no_room):
+                m.d.comb += self.refused.eq(1)
+                m.d.sync += self.again.eq(1)
+            with m.Else():
+                m.d.sync += [
+                    taken.eq(written - CRC_BYTES),
+                    written.eq(written - CRC_BYTES),
+                    session.eq(header.session),
+                    self.expected.eq(header.sequence + 1),
+                ]
+
+        m.d.comb += [
+            ring.read_address.eq(read),
+            ring.read_enable.eq((read != taken) & (~self.bytes.valid | self.bytes.ready)),
+            self.bytes.payload.eq(ring.read_data),
+        ]
+        with m.If(ring.read_enable):
+            m.d.sync += [read.eq(read + 1), self.bytes.valid.eq(1)]
+        with m.Elif(self.bytes.ready):
+            m.d.sync += self.bytes.valid.eq(0)
+        return m
+
+
+class PacketTransmitter(wiring.Component):
+    """A packet's header and body in, `last` with the last byte; its frame, CRC included, out. One packet at a time."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "bytes": In(stream.Signature(data.StructLayout({"data": BYTE, "last": 1}))),
+                "line": Out(stream.Signature(BYTE)),
+                "busy": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Fill, append the CRC, then for each block: look for its end, send its code, send its bytes."""
+        m = Module()
+        longest = ANSWER_HEADER.size + BODY_MAX + CRC_BYTES
+        m.submodules.crc = crc = catalog.CRC32_ISO_HDLC(BYTE).create()
+        m.submodules.buffer = buffer = Bram(width=BYTE, depth=longest)
+        place = Signal(range(longest + 2))
+        end, start, stop = Signal.like(place), Signal.like(place), Signal.like(place)
+        checksum = Signal(32)
+        is_zero = buffer.read_data == 0
+        length = Signal(BYTE)
+        m.d.comb += [
+            length.eq(place - start),
+            buffer.write_address.eq(end),
+            buffer.read_address.eq(place),
+            buffer.read_enable.eq(1),
+            self.busy.eq(1),
+        ]
+        with m.FSM():
+            with m.State("FILL"):
+                m.d.comb += [
+                    self.bytes.ready.eq(1),
+                    self.busy.eq(end != 0),
+                    crc.data.eq(self.bytes.payload.data),
+                    crc.valid.eq(self.bytes.valid),
+                    crc.start.eq(end == 0),
+                    buffer.write_data.eq(self.bytes.payload.data),
+                    buffer.write_enable.eq(self.bytes.valid),
+                ]
+                with m.If(self.bytes.valid):
+                    m.d.sync += end.eq(end + 1)
+                    with m.If(self.bytes.payload.last):
+                        m.next = "CRC"
+            with m.State("CRC"):
+                m.d.sync += [checksum.eq(crc.crc), stop.eq(0)]
+                m.next = "APPEND"
+            with m.State("APPEND"):
+                m.d.comb += [buffer.write_data.eq(checksum[:BYTE]), buffer.write_enable.eq(1)]
+                m.d.sync += [end.eq(end + 1), checksum.eq(checksum >> BYTE), stop.eq(stop + 1)]
+                with m.If(stop == CRC_BYTES - 1):
+                    m.d.sync += [place.eq(0), start.eq(0)]
+                    m.next = "READ"
+            with m.State("READ"):
+                m.next = "LOOK"
+            with m.State("LOOK"):
+                with m.If((place == end) | is_zero | (length == FULL - 1)):
+                    m.d.sync += stop.eq(place)
+                    m.next = "CODE"
+                with m.Else():
+                    m.d.sync += place.eq(place + 1)
+                    m.next = "READ"
+            with m.State("CODE"):
+                m.d.comb += [self.line.valid.eq(1), self.line.payload.eq(length + 1)]
+                with m.If(self.line.ready):
+                    m.d.sync += place.eq(start)
+                    m.next = "FETCH"
+            with m.State("FETCH"):
+                m.next = "SEND"
+                with m.If(place == stop):
+                    # A full block owes no zero: what stopped it is the next block's first byte.
+                    full = length == FULL - 1
+                    m.d.sync += [place.eq(stop + ~full), start.eq(stop + ~full)]
+                    m.next = "READ"
+                    with m.If(stop == end):
+                        m.next = "END"
+            with m.State("SEND"):
+                m.d.comb += [self.line.valid.eq(1), self.line.payload.eq(buffer.read_data)]
+                with m.If(self.line.ready):
+                    m.d.sync += place.eq(place + 1)
+                    m.next = "FETCH"
+            with m.State("END"):
+                m.d.comb += [self.line.valid.eq(1), self.line.payload.eq(0)]
+                with m.If(self.line.ready):
+                    m.d.sync += end.eq(0)
+                    m.next = "FILL"
+        return m
