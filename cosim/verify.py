@@ -19,7 +19,8 @@ from ..arch.network import Network
 from ..arch.rules import Rule
 from ..golden.device import GoldenDevice
 from .compare import SIGNATURE_NAMES, Comparison, Mismatch
-from .device import Peekable, RtlDevice
+from .device import RtlDevice
+from .driven import Peekable
 from .harness import build_array
 from .random_configurations import NETWORKS_PER_ARRAY, Call, Configuration, configurations, stall_seed
 from .simulators import Build, Simulator

@@ -8,7 +8,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..arch.array import ArrayConfig
-from ..arch.events import EVENT_NEURON_BITS, ITEM_BITS
+from ..arch.events import EVENT_NEURON_BITS, ITEM_BITS, ROW_BITS
 from ..arch.link import LinkConfig, build_hash, depths_word, package_word
 from ..arch.packets import (
     ADDRESS_HEADER,
@@ -16,6 +16,7 @@ from ..arch.packets import (
     BODY_MAX,
     EVENTS_SPACE,
     LINK_SPACE,
+    NARROW_ROW_BITS,
     PROTOCOL_VERSION,
     REQUEST_HEADER,
     RESULTS_SPACE,
@@ -152,7 +153,7 @@ class Link(wiring.Component):
             self.event_ring.read.eq(1),
             self.result_ring.tail.eq(self.tails[0]),
             self.event_ring.tail.eq(self.tails[1]),
-            queue.item.eq(shift[-item_bytes(self.array) * BYTE :]),
+            queue.item.eq(_item(shift[-item_bytes(self.array) * BYTE :])),
         ]
 
         def take(size: int, then: str) -> None:
@@ -188,10 +189,15 @@ class Link(wiring.Component):
                 with m.Switch(asked.kind):
                     with m.Case(Request.HELLO):
                         m.next = "HELLO"
-                    with m.Case(Request.READ, Request.WRITE), m.If(asked.length >= ADDRESS_HEADER.size):
-                        m.next = "ADDRESS"
+                    with m.Case(Request.READ, Request.WRITE):
+                        with m.If(asked.length >= ADDRESS_HEADER.size):
+                            m.next = "ADDRESS"
+                        with m.Else():
+                            m.d.sync += self.fault.eq(1)
                     with m.Case(Request.ITEMS):
                         m.next = "ITEM"
+                    with m.Case(Request.RELEASE):
+                        m.d.comb += queue.release.eq(1)
                     with m.Default():
                         m.d.sync += self.fault.eq(1)
             with m.State("HELLO"):
@@ -333,3 +339,11 @@ class Link(wiring.Component):
                     with m.Case(register):
                         m.d.comb += word.eq(value)
         return word
+
+
+def _item(line: Value) -> Value:
+    """An item as the array has it, from its 2 or 3 bytes (`arch.packets.item_bytes`)."""
+    if len(line) > 2 * BYTE:
+        return line[:ITEM_BITS]
+    kind_and_row = line[: 2 + NARROW_ROW_BITS]
+    return Cat(kind_and_row, Const(0, ROW_BITS - NARROW_ROW_BITS), line[-1])

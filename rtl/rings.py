@@ -23,6 +23,8 @@ class SampleQueue(wiring.Component):
         An item arrives; `overflow` for one clock where there was no room for it.
     items : Out(stream)
         To the array.
+    release : In(1)
+        The array may have what is there of a sample that is not whole.
     forget : In(1), forgotten : Out(1)
         A sample that is not whole is dropped, or ended by a step that does not learn if the array has a part of it.
         `forget` is held until `forgotten`.
@@ -39,6 +41,7 @@ class SampleQueue(wiring.Component):
                 "item": In(item_bits),
                 "overflow": Out(1),
                 "items": Out(stream.Signature(item_bits)),
+                "release": In(1),
                 "forget": In(1),
                 "forgotten": Out(1),
                 "room": Out(COUNT_BITS),
@@ -76,7 +79,7 @@ class SampleQueue(wiring.Component):
                 m.d.sync += [written.eq(whole + 1), whole.eq(whole + 1), part.eq(0)]
         with m.Elif(self.forget):
             m.d.sync += written.eq(whole)
-        with m.Elif(full & (read == whole)):
+        with m.Elif((self.release | full & (read == whole)) & (written != whole)):
             m.d.sync += [whole.eq(written), part.eq(1)]
 
         m.d.comb += [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One suite for every device that answers the call of `arch/device.py`: the golden model and the simulated hardware."""
+"""One suite for every device that answers the call of `arch/device.py`: golden model, simulation, virtual board."""
 
 from __future__ import annotations
 
@@ -12,19 +12,23 @@ import pytest
 from trifactor.arch.array import ArrayConfig
 from trifactor.arch.device import DeviceState
 from trifactor.arch.errors import ConfigurationError, DoesNotFitError
+from trifactor.arch.link import LinkConfig
 from trifactor.arch.network import Network
 from trifactor.arch.placement import fitted
 from trifactor.arch.registers import COUNTERS, CYCLE_COUNTERS
 from trifactor.arch.rules import network_for, rule_named
 from trifactor.cosim.device import RtlDevice
+from trifactor.cosim.virtual_board import VirtualBoard
 from trifactor.golden.device import GoldenDevice
 from trifactor.golden.initial import initial_state
+from trifactor.host.board import BoardDevice
 
 SMALL = ArrayConfig(
     cores=2, lanes=4, weight_bits=12, event_bits=2, signatures=True,
     weight_words=1, groups=1, axons=1, events=1, layers=1, classes=4,
 )  # fmt: skip
 SIZES = (18, 20, 12, 4)
+LINK = LinkConfig(divisor=4, items=256, results=32, events=32)
 
 
 def network_on(array: ArrayConfig, sizes: tuple[int, ...] = SIZES) -> Network:
@@ -51,6 +55,7 @@ def golden(network: Network = NETWORK, state: DeviceState | None = STATE) -> Gol
 @pytest.fixture(
     params=[
         "golden",
+        "board",
         *(
             pytest.param((sim, stall), id=f"{sim}-{stall}")
             for sim, stall in (("verilator", 0), ("icarus", 0), ("icarus", 3))
@@ -62,6 +67,11 @@ def shared(request: pytest.FixtureRequest, need_simulator: Callable[[str], None]
     """A device of each kind, made once; tests load what they need."""
     if request.param == "golden":
         yield golden()
+        return
+    if request.param == "board":
+        need_simulator("verilator")
+        with VirtualBoard(ARRAY, LINK) as board, BoardDevice(ARRAY, NETWORK, STATE, port=board.url, link=LINK) as made:
+            yield made
         return
     sim, stall = request.param
     need_simulator(sim)

