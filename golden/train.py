@@ -63,7 +63,7 @@ DEFAULTS: dict[str, Defaults] = {
     "digits": Defaults(layers=(64, 64, 10), steps=12, epochs=10, rate=0, fall=2),
     "mnist": Defaults(layers=(784, 256, 10), steps=6, epochs=4, rate=1, fall=3),
     "nmnist": Defaults(
-        layers=(578, 128, 10), steps=12, epochs=10, rate=0, fall=4, coding="events", rule="ottt-a", bias=True
+        layers=(578, 128, 10), steps=12, epochs=20, rate=0, fall=4, coding="events", rule="ottt-a", bias=True
     ),
     "fsdd": Defaults(
         layers=(700, 256, 10), steps=50, epochs=6, rate=4, fall=3, coding="events", rule="ottt-a", bias=True, decay=0.75

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from .. import __version__
 from ..arch.errors import ConfigurationError, TrifactorError
-from . import costs, demo, doctor, learn, run, sweep, synth, verify
+from . import board_sim, costs, demo, doctor, learn, ping, run, sweep, synth, verify
 from .config import one_line
 from .output import Interrupted
 
@@ -41,6 +41,8 @@ app.command("sweep")(sweep.sweep)
 app.command("verify")(verify.verify)
 app.command("costs")(costs.costs)
 app.command("synth")(synth.synth)
+app.command("ping")(ping.ping)
+app.add_typer(board_sim.app, name="board")
 
 
 def _version(wanted: bool) -> None:

@@ -11,9 +11,23 @@ from ..arch.network import Network
 from .config import DEVICES, check_choice
 
 
+def is_port(name: str) -> bool:
+    """Whether a device's name is that of a serial port: `/dev/ttyUSB1`, `COM3`, `socket://HOST:PORT`."""
+    return "/" in name or name.upper().startswith("COM")
+
+
+def check_device(name: str) -> str:
+    """`name` if it is a backend or a port; else a `ConfigurationError` naming the nearest backend."""
+    return name if is_port(name) else check_choice(name, DEVICES, "device")
+
+
 def make_device(name: str, array: ArrayConfig, network: Network, state: DeviceState) -> Device:
-    """The backend called `name` (golden, verilator or icarus), loaded with `state`."""
-    check_choice(name, DEVICES, "device")
+    """The backend called `name` (golden, verilator, icarus, or the port of a board), loaded with `state`."""
+    check_device(name)
+    if is_port(name):
+        from .board import BoardDevice
+
+        return BoardDevice(array, network, state, port=name)
     if name == "golden":
         from ..golden.device import GoldenDevice
 

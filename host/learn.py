@@ -15,8 +15,8 @@ from ..arch.device import DeviceState
 from ..arch.errors import ConfigurationError
 from ..arch.network import Gate, Network
 from ..arch.rules import RULES, rule_named
-from .config import DATASETS, DEVICES, check_choice, load_config, overridden, parse_sizes
-from .devices import make_device
+from .config import DATASETS, check_choice, load_config, overridden, parse_sizes
+from .devices import check_device, make_device
 from .options import ConfigFile, DataDir, Device, Json, Seed, Verbose
 from .output import Interrupted, Output, percent, thousands
 from .plan import DATASET, Plan, new_plan, resumed_plan
@@ -68,7 +68,7 @@ def learn(
 ) -> None:
     """Train a network by a three-factor rule in fixed point, one sample at a time. Ctrl-C keeps what was learned."""
     output = Output(as_json=json_output, verbosity=verbose)
-    check_choice(device, DEVICES, "device")
+    check_device(device)
     if dataset is not None:
         check_choice(dataset, DATASETS, "data set")
     if rule is not None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Protocol
 
 from ..arch.errors import DeviceError
@@ -69,7 +68,8 @@ class SerialLine:
 
     def _gone(self, error: Exception) -> DeviceError:
         return DeviceError(
-            f"{self._url}: the line broke: {_reason(error)}", "plug the cable in again, then: trifactor weights pull"
+            f"{self._url}: the line broke: {_reason(error)}",
+            "plug the cable in again: while it has power the board keeps what it learned",
         )
 
 
@@ -84,11 +84,4 @@ def _advice(error: Exception) -> str:
         return "add yourself to the group that owns it: sudo usermod -aG dialout $USER, then log in again"
     if "busy" in text or "lock" in text:
         return "another program has it open: close it"
-    return "is the board plugged in? `trifactor boards` lists the ports that there are"
-
-
-def drained(line: Line, seconds: float) -> None:
-    """Throw away what comes for `seconds`."""
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        line.read(left)
+    return "is the board plugged in, and is this its port?"

@@ -16,5 +16,5 @@ Verbose = Annotated[
 ]
 DataDir = Annotated[Path | None, typer.Option(help="Folder that holds the data sets' folders; else $TRIFACTOR_DATA.")]
 Seed = Annotated[int | None, typer.Option(min=0, max=SEED_MAX, help="Seed of every random bit.", show_default="1")]
-Device = Annotated[str, typer.Option(help="Where it runs: golden, verilator or icarus.")]
+Device = Annotated[str, typer.Option(help="Where it runs: golden, verilator, icarus, or the port of a board.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help=r"TOML file with \[array], \[learn], \[sweep].")]

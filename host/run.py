@@ -13,8 +13,8 @@ import typer
 
 from ..arch.device import RECORDABLE, Record
 from ..arch.errors import ConfigurationError
-from .config import DATASETS, DEVICES, check_choice
-from .devices import make_device
+from .config import DATASETS, check_choice
+from .devices import check_device, make_device
 from .learn import check_output
 from .options import DataDir, Device, Json, Verbose
 from .output import Output, percent, thousands
@@ -22,6 +22,7 @@ from .plan import check_samples
 from .utilisation import utilisation
 
 CHUNK = {"golden": 500, "verilator": 16, "icarus": 4}
+BOARD_CHUNK = 64
 """Samples per call of the device."""
 
 
@@ -42,7 +43,7 @@ def run(
 ) -> None:
     """Run the test samples through a trained network: accuracy, counters, and what --record names."""
     output = Output(as_json=json_output, verbosity=verbose)
-    check_choice(device, DEVICES, "device")
+    check_device(device)
     wanted = [check_choice(name, RECORDABLE, "record") for item in record or () for name in item.split(",")]
     if wanted and out is None:
         raise ConfigurationError("--record needs a file to write to", "add --out results.npz")
@@ -59,7 +60,7 @@ def run(
     backend = make_device(device, stored.array, stored.network, stored.state)
     counters: Counter[str] = Counter()
     kept: dict[str, list[Any]] = {}
-    chunk = CHUNK[device]
+    chunk = CHUNK.get(device, BOARD_CHUNK)
     begun = time.perf_counter()
     with output.progress("run", len(labels)) as update:
         for start in range(0, len(labels), chunk):

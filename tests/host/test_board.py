@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import random
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,15 +19,17 @@ from trifactor.arch.array import ArrayConfig
 from trifactor.arch.device import DeviceState
 from trifactor.arch.errors import DeviceError
 from trifactor.arch.events import ItemKind, pack_item
-from trifactor.arch.link import LinkConfig
+from trifactor.arch.link import LinkConfig, build_hash
 from trifactor.arch.packets import Request
 from trifactor.arch.placement import fitted
 from trifactor.arch.registers import OFFSET_BITS, Space
 from trifactor.arch.rules import network_for, rule_named
 from trifactor.cosim.virtual_board import VirtualBoard
+from trifactor.golden.checkpoint import load_model
 from trifactor.golden.device import GoldenDevice
 from trifactor.golden.initial import initial_state
 from trifactor.host.board import BoardDevice
+from trifactor.host.cli import call
 from trifactor.host.line import SerialLine
 
 SIZES = (18, 20, 12, 4)
@@ -186,6 +190,50 @@ def test_what_is_impossible_is_said(board: VirtualBoard) -> None:
         made.link.finish(made.link.submit(Request.READ, b"\1"))
     with device(board.url) as made:
         assert int(made.link.read(Space.REGISTERS << OFFSET_BITS, 1)[0]) == 0x54524946
+
+
+def test_the_command_line_reaches_a_board(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], board: VirtualBoard
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call(["ping", "--port", board.url, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["cores"], found["lanes"], found["weight_bits"]) == (2, 4, 12)
+    assert found["build"] == f"{build_hash(ARRAY, LINK):016x}"
+    assert call(["run", "--model", "none.npz", "--device", board.url]) == 2
+
+
+@pytest.mark.slow
+def test_learning_on_a_board_gives_the_weights_of_the_golden_model(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["learn", "--dataset", "digits", "--layers", "64-16-10", "--limit", "40", "--epochs", "2"]
+    assert call([*words, "--out", "golden.npz"]) == 0
+    with VirtualBoard(load_model("golden.npz").array, LinkConfig()) as own:
+        assert call([*words, "--out", "board.npz", "--device", own.url]) == 0
+        assert call(["run", "--model", "board.npz", "--device", own.url, "--limit", "20", "--json"]) == 0
+    assert "accuracy" in capsys.readouterr().out
+    golden, learned = (np.load(f"{name}.npz") for name in ("golden", "board"))
+    assert all(np.array_equal(golden[name], learned[name]) for name in ("weights_0", "weights_1"))
+
+
+def test_an_address_that_is_taken_is_one_line(board: VirtualBoard) -> None:
+    with pytest.raises(DeviceError, match=r"does not start: .*Address already in use"):
+        VirtualBoard(ARRAY, LINK, listen=board.url.removeprefix("socket://"))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["board", "sim"], "which array should the board hold"),
+        (["board", "sim", "--model", "m.npz", "--listen", "4000"], "is not HOST:PORT"),
+        (["run", "--model", "m.npz", "--device", "golde"], "no device is called 'golde'"),
+    ],
+)
+def test_wrong_words_are_one_line(capsys: pytest.CaptureFixture[str], words: list[str], says: str) -> None:
+    assert call(words) == 2
+    assert says in capsys.readouterr().err
 
 
 def test_a_port_that_is_not_there_is_one_line() -> None:
