@@ -143,27 +143,20 @@ def table(heads: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
 
 
 def form_table() -> str:
-    """Fixed point beside float, and back-propagation through time."""
+    """Fixed point beside float, and back-propagation through time where it was run."""
+    heads = ["data", "network", "rule", "fixed point", "float", "difference of the medians"]
+    others = {"BPTT, one at a time": "sgd", "BPTT, Adam, 16 at once": "adam"} if rows_of("bptt") else {}
     lines = []
     for name in ("mnist", "nmnist", "fsdd", "braille"):
+        rows = rows_of(name)
         fixed, real = shares(rows_of(name, form="fixed")), shares(rows_of(name, form="float"))
-        rule = next((row["rule"] for row in rows_of(name)), "")
-        layers = next((row["layers"] for row in rows_of(name)), "")
-        away = f"{statistics.median(fixed) - statistics.median(real):+.1f}" if fixed and real else ""
-        plain = spread(shares(rows_of("bptt", dataset=name, optimiser="sgd")))
-        adam = spread(shares(rows_of("bptt", dataset=name, optimiser="adam")))
-        lines.append([name, layers, f"`{rule}`", spread(fixed), spread(real), away, plain, adam])
-    heads = [
-        "data",
-        "network",
-        "rule",
-        "fixed point",
-        "float",
-        "difference",
-        "BPTT, one at a time",
-        "BPTT, Adam, 16 at once",
-    ]
-    return table(heads, lines)
+        if not fixed or not real:
+            continue
+        away = f"{statistics.median(fixed) - statistics.median(real):+.1f}"
+        through_time = [spread(shares(rows_of("bptt", dataset=name, optimiser=kind))) for kind in others.values()]
+        cells = [name, rows[0]["layers"], f"`{rows[0]['rule']}`", spread(fixed), spread(real), away]
+        lines.append([*cells, *through_time])
+    return table([*heads, *others], lines)
 
 
 def rule_table() -> str:
@@ -233,11 +226,13 @@ def draw_forms(ax: Axes) -> None:
         ("BPTT, float, one at a time", GREEN, "D", lambda name: rows_of("bptt", dataset=name, optimiser="sgd")),
         ("BPTT, float, Adam", MUTED, "^", lambda name: rows_of("bptt", dataset=name, optimiser="adam")),
     ]
+    series = [one for one in series if any(one[3](name) for name in names)]
     for index, (label, color, marker, chosen) in enumerate(series):
-        points = [(at + 0.16 * (index - 1.5), share) for at, name in enumerate(names) for share in shares(chosen(name))]
-        if points:
-            ax.scatter(*zip(*points, strict=True), color=color, marker=marker, s=22, label=label, zorder=3)
+        aside = 0.16 * (index - (len(series) - 1) / 2)
+        points = [(at + aside, share) for at, name in enumerate(names) for share in shares(chosen(name))]
+        ax.scatter(*zip(*points, strict=True), color=color, marker=marker, s=22, label=label, zorder=3)
     ax.set_xticks(range(len(names)), names)
+    ax.set_xlim(-0.5, len(names) - 0.5)
     ax.set(ylabel="accuracy on unseen samples, %")
     ax.grid(axis="y")
     ax.legend(loc="lower left")

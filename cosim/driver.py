@@ -52,15 +52,16 @@ class ArrayDriver:
         self._image: Image | None = None
         self._seed = 0
 
-    async def reset(self) -> None:
-        """Reset, check that the array is the one expected, clear memories, counters and signatures."""
+    async def reset(self, *, clear: bool = True) -> None:
+        """Reset, check that the array is the one expected; unless told not to, clear memories, counters, signatures."""
         await self._port.reset()
         names = ("identity", "version", "shape", "units")
         said = [await self._registers(name) for name in names]
         if said != [IDENTITY, MAP_VERSION, shape_word(self.array), units_word(self.array)]:
             answer = ", ".join(f"{name} {word:#x}" for name, word in zip(names, said, strict=True))
             raise DeviceError(f"array answers {answer}", "is it another build?")
-        await self.command(CLEAR_MEMORIES | CLEAR_COUNTERS)
+        if clear:
+            await self.command(CLEAR_MEMORIES | CLEAR_COUNTERS)
 
     async def command(self, bits: int) -> None:
         """Write the command register and wait until the array is no longer busy."""

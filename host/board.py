@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..arch.array import ArrayConfig
 from ..arch.device import DeviceState
@@ -16,6 +16,9 @@ from ..cosim.driver import ArrayDriver
 from .line import Line, SerialLine
 from .link import LinkSession
 from .port import BoardPort
+
+if TYPE_CHECKING:
+    from ..golden.checkpoint import Model
 
 
 class BoardDevice(DrivenDevice):
@@ -39,21 +42,44 @@ class BoardDevice(DrivenDevice):
         link: LinkConfig | None = None,
     ) -> None:
         place(network, array)
-        built = link or LinkConfig()
-        line = SerialLine(port, round(built.baud)) if isinstance(port, str) else port
-        self.link = LinkSession(line)
-        super().__init__(_Driven(ArrayDriver(BoardPort(self.link, array, built), array), line), array, network, state)
+        driven = _Driven(array, link or LinkConfig(), port)
+        self.link = driven.link
+        driven.begin("reset")
+        super().__init__(driven, array, network, state)
+
+
+def learned(model: Model, *, port: str | Line, link: LinkConfig | None = None) -> DeviceState:
+    """What a board has learned since `model` was loaded into it: nothing on it is changed.
+
+    Also after the host that it learned for has died: the weights then are those after the last whole sample. Raises
+    `DeviceError` as `BoardDevice` does.
+    """
+    driven = _Driven(model.array, link or LinkConfig(), port)
+    try:
+        driven.begin("reset", clear=False)
+        driven.call("configure", network=model.network)
+        return DeviceState(
+            weights=driven.call("read_weights"),
+            seed=driven.call("read_register", name="seed"),
+            sample=driven.call("sample"),
+        )
+    finally:
+        driven.close()
 
 
 class _Driven:
-    """A driver in this process."""
+    """A driver in this process, of the array at the other end of a line."""
 
-    def __init__(self, driver: ArrayDriver, line: Line) -> None:
-        self._driver = driver
-        self._line = line
+    def __init__(self, array: ArrayConfig, link: LinkConfig, port: str | Line) -> None:
+        self._line = SerialLine(port, round(link.baud)) if isinstance(port, str) else port
+        self.link = LinkSession(self._line)
+        self._driver = ArrayDriver(BoardPort(self.link, array, link), array)
         self.closed = False
+
+    def begin(self, method: str, /, **arguments: Any) -> None:
+        """The first call: where it fails, the line is given back."""
         try:
-            self.call("reset")
+            self.call(method, **arguments)
         except BaseException:
             self.close()
             raise

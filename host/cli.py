@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from .. import __version__
 from ..arch.errors import ConfigurationError, TrifactorError
-from . import board_sim, costs, demo, doctor, learn, ping, run, sweep, synth, verify
+from . import board_sim, costs, demo, doctor, learn, ping, run, sweep, synth, verify, weights
 from .config import one_line
 from .output import Interrupted
 
@@ -43,6 +43,7 @@ app.command("costs")(costs.costs)
 app.command("synth")(synth.synth)
 app.command("ping")(ping.ping)
 app.add_typer(board_sim.app, name="board")
+app.add_typer(weights.app, name="weights")
 
 
 def _version(wanted: bool) -> None:

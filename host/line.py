@@ -69,7 +69,7 @@ class SerialLine:
     def _gone(self, error: Exception) -> DeviceError:
         return DeviceError(
             f"{self._url}: the line broke: {_reason(error)}",
-            "plug the cable in again: while it has power the board keeps what it learned",
+            "plug the cable in again, then: trifactor weights pull; the board keeps what it learned while it has power",
         )
 
 

@@ -213,9 +213,14 @@ def test_learning_on_a_board_gives_the_weights_of_the_golden_model(
     with VirtualBoard(load_model("golden.npz").array, LinkConfig()) as own:
         assert call([*words, "--out", "board.npz", "--device", own.url]) == 0
         assert call(["run", "--model", "board.npz", "--device", own.url, "--limit", "20", "--json"]) == 0
+        assert call(["weights", "pull", "--model", "golden.npz", "--port", own.url, "--out", "pulled.npz"]) == 0
+        assert call(["weights", "push", "--model", "board.npz", "--port", own.url]) == 0
     assert "accuracy" in capsys.readouterr().out
-    golden, learned = (np.load(f"{name}.npz") for name in ("golden", "board"))
-    assert all(np.array_equal(golden[name], learned[name]) for name in ("weights_0", "weights_1"))
+    assert load_model("pulled.npz").state.sample == 80 + 20
+    golden, learned, pulled = (np.load(f"{name}.npz") for name in ("golden", "board", "pulled"))
+    for name in ("weights_0", "weights_1"):
+        assert np.array_equal(golden[name], learned[name])
+        assert np.array_equal(golden[name], pulled[name])
 
 
 def test_an_address_that_is_taken_is_one_line(board: VirtualBoard) -> None:
