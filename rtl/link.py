@@ -219,11 +219,11 @@ class Link(wiring.Component):
                 with m.If(request == Request.READ):
                     m.next = "COUNT"
             with m.State("COUNT"):
-                take(1, "COUNTED")
-                with m.If((left != 1) & (taken == 0)):
+                with m.If(left != 1):
                     m.d.sync += self.fault.eq(1)
-                    m.d.comb += source.ready.eq(0)
                     m.next = "SKIP"
+                with m.Else():
+                    take(1, "COUNTED")
             with m.State("COUNTED"):
                 m.d.sync += [count.eq(shift[-BYTE:]), kind.eq(Answer.WORDS)]
                 m.next = "SNAPSHOT"
