@@ -119,7 +119,7 @@ def pack_request(kind: Request, *, sequence: int, session: int, body: bytes = b"
     """A packet of the host, not yet framed.
 
     >>> pack_request(Request.HELLO, sequence=0, session=0x1234).hex(" ")
-    '01 00 34 12 00 32 e3 d4 a0 13 58'
+    '01 00 34 12 00 32 e3 d4 a0'
     """
     if len(body) > BODY_MAX:
         raise ValueError(f"a body has at most {BODY_MAX} bytes, not {len(body)}")

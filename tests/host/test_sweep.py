@@ -203,7 +203,7 @@ def test_a_file_gives_axes_and_options_win(capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_sweep_goes_on(capsys: pytest.CaptureFixture[str], kind: signal.Signals) -> None:
-    words = ["--layers", "64-16-10", "--axis", "steps=3", "--epochs", "2", "--limit", "300"]
+    words = ["--layers", "64-16-10", "--axis", "steps=3", "--epochs", "2", "--limit", "1000"]
     words += ["--rules", "ottt-o,sltt", "--seeds", "1,2,3", "--jobs", "2"]
     code = "from trifactor.host.cli import main; main()"
     command = [sys.executable, "-u", "-c", code, "sweep", *words]
