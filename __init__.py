@@ -17,6 +17,9 @@ _PUBLIC = {
     "network_for": "arch.rules",
     "GoldenDevice": "golden.device",
     "RtlDevice": "cosim.device",
+    "BoardDevice": "host.board",
+    "VirtualBoard": "cosim.virtual_board",
+    "LinkConfig": "arch.link",
     "Array": "rtl.array",
     "synthesise": "boards.synth",
 }
