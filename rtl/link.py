@@ -138,7 +138,7 @@ class Link(wiring.Component):
         begins = data.StructLayout({"address": 32, "run": 8, "skip": 8})
         next_run = run_left == 1
         advance = [
-            self.address.eq(self.address + 1 + Mux(next_run, skip, 0)),
+            self.address.eq(self.address + Mux(next_run, skip + 1, 1)),
             run_left.eq(Mux(next_run, run, run_left - 1)),
         ]
         answer = Cat(

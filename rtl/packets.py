@@ -114,7 +114,8 @@ class PacketReceiver(wiring.Component):
             crc.data.eq(decoder.payload),
             crc.valid.eq(decoder.valid),
             crc.start.eq(decoder.end),
-            room.eq(read - written - 1),
+            # read - written - 1, in one adder.
+            room.eq(read + ~written),
             full.eq(no_room | (room == 0)),
             ring.write_address.eq(written),
             ring.write_data.eq(decoder.payload),

@@ -61,7 +61,8 @@ class SampleQueue(wiring.Component):
         end = Const(pack_item(ItemKind.STEP, row=0b11), self.item_bits)
         full = room == 0
         m.d.comb += [
-            room.eq(read - written - 1),
+            # read - written - 1, in one adder.
+            room.eq(read + ~written),
             self.room.eq(room),
             self.overflow.eq(self.push & full),
             self.forgotten.eq(self.forget & (~part | ~full)),
