@@ -98,6 +98,9 @@ class LinkRegister(IntEnum):
     EVENTS_TAIL = 9
 
 
+RESULT_INDEX_BITS: Final = 15
+"""A word of the ring of results: the value in bits 15..0, its index above, in bit 31 whether it is the last."""
+
 LINK_SPACE: Final = 13
 RESULTS_SPACE: Final = 14
 EVENTS_SPACE: Final = 15

@@ -49,7 +49,12 @@ class Port(Protocol):
 
 
 def bursts(words: npt.NDArray[Any], run: int, most: int) -> list[tuple[int, npt.NDArray[Any]]]:
-    """`words` in parts of `most` at most, each a whole number of runs, with the index of the first."""
+    """`words` in parts of `most` at most, each a whole number of runs, with the index of the first.
+
+    Raises `ValueError` if a run is longer than `most`.
+    """
+    if run > most:
+        raise ValueError(f"a run of {run} words does not fit a burst of {most}")
     size = most // run * run if run else most
     return [(start, words[start : start + size]) for start in range(0, len(words), size)]
 

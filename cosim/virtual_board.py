@@ -17,7 +17,6 @@ from .simulators import locked, verilate
 from .verilog import cache_folder, content_hash, to_verilog
 
 PROGRAM = "virtual_board"
-START_SECONDS = 20.0
 
 
 def build_virtual_board(array: ArrayConfig, link: LinkConfig) -> Path:

@@ -13,7 +13,7 @@ from .config import DEVICES, check_choice
 
 def is_port(name: str) -> bool:
     """Whether a device's name is that of a serial port: `/dev/ttyUSB1`, `COM3`, `socket://HOST:PORT`."""
-    return "/" in name or name.upper().startswith("COM")
+    return "/" in name or (name[:3].upper() == "COM" and name[3:].isdigit())
 
 
 def check_device(name: str) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from cobs import cobs
 
 from ..arch.errors import DeviceError
@@ -27,9 +26,8 @@ from ..arch.packets import (
     pack_request,
     unpack_answer,
 )
+from ..cosim.port import Words, bursts, strided
 from .line import Line
-
-Words = npt.NDArray[np.uint32]
 
 PATIENCE: Final = 0.25
 """Seconds without an answer after which everything under way is sent again."""
@@ -118,15 +116,15 @@ class LinkSession:
 
     def write(self, address: int, words: Words, *, run: int = 0, skip: int = 0) -> None:
         """Write words at ascending addresses; after each `run` of them `skip` addresses are left out."""
-        for start, part in _parts(words, run):
-            head = ADDRESS_HEADER.pack(_place(address, start, run, skip), run, skip)
+        for start, part in bursts(words, run, WORDS_MAX):
+            head = ADDRESS_HEADER.pack(strided(address, start, run, skip), run, skip)
             self.submit(Request.WRITE, head + part.astype("<u4").tobytes())
 
     def read(self, address: int, count: int, *, run: int = 0, skip: int = 0) -> Words:
         """Read `count` words, addressed as in `write`."""
         asked = []
-        for start, part in _parts(np.zeros(count, np.uint32), run):
-            head = ADDRESS_HEADER.pack(_place(address, start, run, skip), run, skip)
+        for start, part in bursts(np.zeros(count, np.uint32), run, WORDS_MAX):
+            head = ADDRESS_HEADER.pack(strided(address, start, run, skip), run, skip)
             asked.append(self.submit(Request.READ, head + bytes([len(part)])))
         for pending in asked:
             self.finish(pending)
@@ -249,14 +247,3 @@ class LinkSession:
                 break
         for pending in lost:
             self._launch(pending)
-
-
-def _parts(words: Words, run: int) -> list[tuple[int, Words]]:
-    """`words` in parts that a packet can carry, each a whole number of runs where a run fits."""
-    size = WORDS_MAX // run * run if 0 < run <= WORDS_MAX else WORDS_MAX
-    return [(start, words[start : start + size]) for start in range(0, len(words), size)]
-
-
-def _place(address: int, index: int, run: int, skip: int) -> int:
-    """Address of word `index`."""
-    return address + index + (index // run * skip if run else 0)

@@ -18,6 +18,7 @@ from ..arch.packets import (
     LINK_SPACE,
     NARROW_ROW_BITS,
     PROTOCOL_VERSION,
+    RESULT_INDEX_BITS,
     RESULTS_SPACE,
     LinkRegister,
     Request,
@@ -27,7 +28,6 @@ from ..arch.registers import OFFSET_BITS
 from ..cosim.port import HangError, Words, joined
 from .link import SETTLED, LinkSession
 
-RESULT_INDEX_BITS = 15
 COUNT_MASK = 0xFFFF
 STEP_SECONDS = 30.0
 """No time step takes longer, on whatever it runs."""

@@ -19,6 +19,7 @@ from ..arch.packets import (
     NARROW_ROW_BITS,
     PROTOCOL_VERSION,
     REQUEST_HEADER,
+    RESULT_INDEX_BITS,
     RESULTS_SPACE,
     Answer,
     LinkRegister,
@@ -31,7 +32,6 @@ from .packets import BYTE, PacketReceiver, PacketTransmitter
 from .rings import COUNT_BITS, Ring, SampleQueue
 
 WORD_BYTES = DATA_BITS // BYTE
-RESULT_INDEX_BITS = 15
 SETTLED_CLOCKS = 15
 """Clocks for which the array must have been waiting: it is not busy at once with an item that it has taken."""
 
