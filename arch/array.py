@@ -78,6 +78,11 @@ class ArrayConfig(BaseModel):
         """Lanes over all cores: neurons handled at once."""
         return self.cores * self.lanes
 
+    @property
+    def update_clocks(self) -> int:
+        """Clocks between two words of UPDATE."""
+        return 1
+
     def has(self, unit: Unit) -> bool:
         """Whether the array is built with `unit`."""
         return unit in self.units

@@ -42,6 +42,8 @@ COLUMNS = [*AXES, "accuracy", "accuracies", "seconds"]
 
 DIGITS = "--dataset digits --epochs 3 --axis fall=2"
 DEEP = "--dataset mnist --limit 4000 --epochs 2 --seeds 1,2,3"
+MANY = "1,2,3,4,5,6,7,8"
+"""Seeds where a test set is so small that one sample is half a point."""
 HIDDEN = (1, 2, 3, 4)
 
 EXPERIMENTS: dict[str, list[str]] = {
@@ -54,11 +56,11 @@ EXPERIMENTS: dict[str, list[str]] = {
         "--dataset nmnist --rules ottt-a --seeds 1,2,3",
         "--dataset nmnist --rules ottt-a --seeds 1,2,3 --axis form=float --axis rate=1",
     ],
-    "fsdd": ["--dataset fsdd --rules ottt-a --seeds 1,2,3 --axis form=fixed,float"],
-    "braille": ["--dataset braille --rules ottt-a --seeds 1,2,3 --axis form=fixed,float"],
+    "fsdd": [f"--dataset fsdd --rules ottt-a --seeds {MANY} --axis form=fixed,float"],
+    "braille": [f"--dataset braille --rules ottt-a --seeds {MANY} --axis form=fixed,float"],
     # Back-propagation through time: one sample at a time as above, and as it is usually done.
     "bptt": [
-        f"--dataset {name} --rules bptt --axis form=float --seeds 1,2,3 {how}"
+        f"--dataset {name} --rules bptt --axis form=float --seeds {MANY} {how}"
         for name in ("fsdd", "braille")
         for how in ("", "--axis batch=16 --axis optimiser=adam --axis rate=8")
     ],
@@ -80,6 +82,10 @@ EXPERIMENTS: dict[str, list[str]] = {
         f"{DEEP} --rules dalton,tfr --axis rate={rate} --axis layers={'-'.join(['784', *['128'] * hidden, '10'])}"
         for hidden in HIDDEN
         for rate in (-2, -4)
+    ],
+    "depth-float": [
+        f"{DEEP} --rules dalton,tfr --axis rate=-2 --axis form=float --axis layers={'-'.join(['784', *['128'] * hidden, '10'])}"
+        for hidden in HIDDEN
     ],
 }
 """Experiments by name; docs/worth.md says what each asks."""

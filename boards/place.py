@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import re
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
@@ -15,8 +14,9 @@ from typing import Any
 
 from amaranth.lib import wiring
 
-from ..arch.errors import ConfigurationError, TimingError, ToolError, did_you_mean
+from ..arch.errors import ConfigurationError, ToolError, did_you_mean
 from .netlist import SYNTH_OPTIONS, TOP, Netlist, synthesise_netlist, to_rtlil
+from .nextpnr import CriticalPath, critical_path, fmax, raise_failure, signal_name
 from .shell import enclose
 from .tools import NEXTPNR_ECP5, cache_load, cache_store, content_key, error_lines
 
@@ -27,31 +27,6 @@ ARRIVALS = 40
 """Signals that a run names."""
 PLACE_OPTIONS: tuple[str, ...] = ()
 """Options of nextpnr beyond device, seed and report."""
-
-LOWER = {
-    "TRELLIS_COMB": "lower lanes or cores, or leave out signatures and products = 'exact'",
-    "TRELLIS_FF": "lower lanes or cores, or leave out signatures",
-    "TRELLIS_RAMW": "lower lanes or cores",
-    "DP16KD": "lower weight_words, weight_bits, axons, events or groups",
-    "MULT18X18D": "use products = 'shift', or lower lanes or cores",
-}
-"""Which setting of `ArrayConfig` lowers the need of a resource."""
-
-_CELL_SUFFIX = re.compile(
-    r"(_(TRELLIS_FF|LUT4|CCU2C|PFUMX|L6MUX21|DP16KD|TRELLIS_DPR16X4|MULT18X18D)(_|$).*|\$(CCU2|DPRAM|nextpnr|PACKER).*)"
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CriticalPath:
-    """The longest path from register to register: signals by their place in the hierarchy, times in nanoseconds."""
-
-    start: str
-    end: str
-    delay_ns: float
-    logic_ns: float
-    routing_ns: float
-    through: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +88,7 @@ def place(
     def one(seed: int) -> dict[str, Any]:
         options = [*common, "--seed", str(seed), "--timing-allow-fail", "--detailed-timing-report", *place_options]
         report = _report(shell.netlist, options, cache)
-        say(f"seed {seed}: {_fmax(report):.1f} MHz")
+        say(f"seed {seed}: {fmax(report):.1f} MHz")
         return report
 
     with ThreadPoolExecutor(jobs) as pool:
@@ -124,8 +99,8 @@ def place(
     runs = tuple(
         Run(
             seed=seed,
-            fmax_mhz=round(_fmax(report), 2),
-            critical_path=_critical_path(report),
+            fmax_mhz=round(fmax(report), 2),
+            critical_path=critical_path(report),
             arrivals_ns=dict(list(report["arrivals"].items())[:ARRIVALS]),
         )
         for seed, report in enumerate(reports, start=1)
@@ -144,7 +119,7 @@ def _report(netlist: Netlist, options: Sequence[str], cache: bool) -> dict[str, 
         (folder / "top.json").write_text(text)
         done = NEXTPNR_ECP5.run([*options, "--json", "top.json", "--report", "report.json"], folder)
         if done.returncode:
-            _raise_failure(done.stdout + done.stderr, error_lines(done), options[0].removeprefix("--"))
+            raise_failure(done.stdout + done.stderr, error_lines(done), DEVICES[options[0].removeprefix("--")])
         report: dict[str, Any] = json.loads((folder / "report.json").read_text())
     if not report["fmax"]:
         raise ToolError("nextpnr reports no clock", "the component has no path from register to register")
@@ -152,40 +127,6 @@ def _report(netlist: Netlist, options: Sequence[str], cache: bool) -> dict[str, 
     if cache:
         cache_store("place", key, report)
     return report
-
-
-def _raise_failure(log: str, message: str, device: str) -> None:
-    """Name what overflowed, from nextpnr's own table of the packed design: `DP16KD: 60/ 56 107%`."""
-    over = []
-    for resource, used, available in re.findall(r"^Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%", log, re.MULTILINE):
-        if int(used) > int(available):
-            over.append((resource, f"{resource} {used} > {available}"))
-    if over:
-        hints = dict.fromkeys(LOWER.get(resource, "") for resource, _ in over)
-        hint = "; ".join(hint for hint in hints if hint) or "take a larger device"
-        raise TimingError(f"does not fit {DEVICES[device]}: {', '.join(text for _, text in over)}", hint)
-    raise TimingError(f"place and route failed: {message}", "a larger device or another seed may do")
-
-
-def _fmax(report: dict[str, Any]) -> float:
-    return min(float(clock["achieved"]) for clock in report["fmax"].values())
-
-
-def _critical_path(report: dict[str, Any]) -> CriticalPath:
-    """The longest path between clock edges, of nextpnr's list of one path per pair of clock domains."""
-    paths = [row["path"] for row in report["critical_paths"] if "<async>" not in (row["from"], row["to"])]
-    path = max(paths, key=lambda steps: sum(step["delay"] for step in steps))
-    routing = sum(step["delay"] for step in path if step["type"] == "routing")
-    total = sum(step["delay"] for step in path)
-    nets = [signal_name(step["net"]) for step in path if step["type"] == "routing" and step["delay"]]
-    return CriticalPath(
-        start=signal_name(path[0]["from"]["cell"]),
-        end=signal_name(path[-1]["to"]["cell"]),
-        delay_ns=round(total, 2),
-        logic_ns=round(total - routing, 2),
-        routing_ns=round(routing, 2),
-        through=tuple(dict.fromkeys(nets)),
-    )
 
 
 def _arrivals(nets: Sequence[dict[str, Any]]) -> dict[str, float]:
@@ -197,8 +138,3 @@ def _arrivals(nets: Sequence[dict[str, Any]]) -> dict[str, float]:
                 name = signal_name(end["cell"])
                 latest[name] = max(latest.get(name, 0.0), round(end["delay"][1], 2))
     return dict(sorted(latest.items(), key=lambda item: -item[1]))
-
-
-def signal_name(name: str) -> str:
-    """The signal that a generated cell or net name was made from: `lane_1.acc` of `lane_1.acc_TRELLIS_FF_Q_18`."""
-    return _CELL_SUFFIX.sub("", name) or name

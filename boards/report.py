@@ -7,7 +7,8 @@ import statistics
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .place import CriticalPath, Run
+from .nextpnr import CriticalPath
+from .place import Run
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any
 from amaranth.lib import wiring
 
 from .netlist import Netlist, synthesise_netlist, to_rtlil
-from .place import signal_name
+from .nextpnr import signal_name
 
 CLOCK_TO_OUTPUT = {"TRELLIS_FF": 0.52, "DP16KD": 5.83, "MULT18X18D": 4.0}
 """Nanoseconds at speed grade 6, as in nextpnr's tables."""

