@@ -2,8 +2,10 @@
 // A board whose serial pins are on a TCP socket, a pseudo terminal, or both: its top level in Verilator, a UART in C++.
 //
 //     virtual_board DIVISOR [--listen HOST:PORT] [--pty]
+//     virtual_board DIVISOR --stepped
 //
-// Prints "listen PORT" and "pty PATH", then runs until its standard input ends. SIGUSR1 resets the board.
+// Prints "listen PORT" and "pty PATH", then runs until its standard input ends. SIGUSR1 resets the board. With --stepped
+// the clock stands still but for what standard input asks for, see `stepped`.
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -33,6 +35,7 @@ constexpr int kClocksBetweenPolls = 2048;
 constexpr int kQuietPolls = 400;   // polls without a byte after which the loop may sleep
 constexpr int kSleepMilliseconds = 2;
 constexpr size_t kQueueMost = 4096;
+constexpr int kResetClocks = 16;
 
 volatile sig_atomic_t reset_asked = 0;
 
@@ -113,41 +116,80 @@ struct Uart {
     }
 };
 
+// The top level and the far end of its line.
+struct Board {
+    std::unique_ptr<VerilatedContext> context = std::make_unique<VerilatedContext>();
+    std::unique_ptr<Vtop> top;
+    Uart uart;
+    int reset_clocks = kResetClocks;
+
+    explicit Board(int divisor) : uart{divisor} {
+        context->randReset(2);
+        top = std::make_unique<Vtop>(context.get());
+    }
+
+    void clock() {
+        top->rst = reset_clocks > 0;
+        reset_clocks -= reset_clocks > 0;
+        top->rx = uart.drive();
+        top->clk = 0;
+        top->eval();
+        top->clk = 1;
+        top->eval();
+        uart.sample(top->tx);
+    }
+};
+
+// Asked: most clocks, reset first (0 or 1), number of bytes to send, the bytes. Answered once a zero has come, which
+// ends a frame, or the clocks have passed: how many did, the number of bytes that came, the bytes. All numbers 32 bits.
+void stepped(Board& board) {
+    uint32_t asked[3];
+    while (std::fread(asked, sizeof asked, 1, stdin) == 1) {
+        std::vector<uint8_t> bytes(asked[2]);
+        if (!bytes.empty() && std::fread(bytes.data(), bytes.size(), 1, stdin) != 1) break;
+        auto& came = board.uart.from_board;
+        board.uart.to_board.insert(board.uart.to_board.end(), bytes.begin(), bytes.end());
+        if (asked[1]) board.reset_clocks = kResetClocks;
+        uint32_t clocks = 0;
+        for (; clocks < asked[0] && (came.empty() || came.back() != 0); ++clocks) board.clock();
+        const uint32_t head[] = {clocks, static_cast<uint32_t>(came.size())};
+        std::fwrite(head, sizeof head, 1, stdout);
+        std::fwrite(came.data(), 1, came.size(), stdout);
+        std::fflush(stdout);
+        came.clear();
+    }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-    auto context = std::make_unique<VerilatedContext>();
-    context->randReset(2);
-    auto top = std::make_unique<Vtop>(context.get());
-    Uart uart{std::atoi(argv[1])};
+    Board board(std::atoi(argv[1]));
+    Uart& uart = board.uart;
+    bool in_steps = false;
     int server = -1, line = -1, tty = -1;
     for (int i = 2; i < argc; ++i) {
         if (!std::strcmp(argv[i], "--listen")) server = listening(argv[++i]);
         if (!std::strcmp(argv[i], "--pty")) tty = terminal();
+        if (!std::strcmp(argv[i], "--stepped")) in_steps = true;
     }
     std::printf("ready\n");
     std::fflush(stdout);
+    if (in_steps) {
+        stepped(board);
+        return 0;
+    }
     signal(SIGPIPE, SIG_IGN);
     signal(SIGUSR1, [](int) { reset_asked = 1; });
     fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK);
 
-    int reset_clocks = 16, quiet = 0;
+    int quiet = 0;
     bool running = true;
     while (running) {
         if (reset_asked) {
             reset_asked = 0;
-            reset_clocks = 16;
+            board.reset_clocks = kResetClocks;
         }
-        for (int clock = 0; clock < kClocksBetweenPolls; ++clock) {
-            top->rst = reset_clocks > 0;
-            reset_clocks -= reset_clocks > 0;
-            top->rx = uart.drive();
-            top->clk = 0;
-            top->eval();
-            top->clk = 1;
-            top->eval();
-            uart.sample(top->tx);
-        }
+        for (int clock = 0; clock < kClocksBetweenPolls; ++clock) board.clock();
         bool moved = !uart.from_board.empty() || !uart.to_board.empty();
         // A line with nobody on it loses what is sent, as a cable that is not plugged in does.
         for (int* end : {&line, &tty}) {
@@ -183,6 +225,6 @@ int main(int argc, char** argv) {
             poll(watched, 4, kSleepMilliseconds);
         }
     }
-    top->final();
+    board.top->final();
     return 0;
 }

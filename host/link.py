@@ -120,18 +120,20 @@ class LinkSession:
             head = ADDRESS_HEADER.pack(strided(address, start, run, skip), run, skip)
             self.submit(Request.WRITE, head + part.astype("<u4").tobytes())
 
-    def read(self, address: int, count: int, *, run: int = 0, skip: int = 0) -> Words:
-        """Read `count` words, addressed as in `write`."""
+    def ask(self, address: int, count: int, *, run: int = 0, skip: int = 0) -> list[Pending]:
+        """Ask for words, addressed as in `write`, and do not wait: `answered` has them when all of it is done."""
         asked = []
         for start, part in bursts(np.zeros(count, np.uint32), run, WORDS_MAX):
             head = ADDRESS_HEADER.pack(strided(address, start, run, skip), run, skip)
             asked.append(self.submit(Request.READ, head + bytes([len(part)])))
+        return asked
+
+    def read(self, address: int, count: int, *, run: int = 0, skip: int = 0) -> Words:
+        """Read `count` words, addressed as in `write`."""
+        asked = self.ask(address, count, run=run, skip=skip)
         for pending in asked:
             self.finish(pending)
-        found = [pending.words for pending in asked if pending.words is not None]
-        if sum(map(len, found)) != count:
-            raise DeviceError(f"the board answers a read of {count} words with {sum(map(len, found))}")
-        return np.concatenate(found) if found else np.zeros(0, np.uint32)
+        return answered(asked, count)
 
     @property
     def idle(self) -> bool:
@@ -247,3 +249,11 @@ class LinkSession:
                 break
         for pending in lost:
             self._launch(pending)
+
+
+def answered(asked: list[Pending], count: int) -> Words:
+    """The `count` words that were asked for, all of it done; `DeviceError` if they are not as many."""
+    found = [pending.words for pending in asked if pending.words is not None]
+    if sum(map(len, found)) != count:
+        raise DeviceError(f"the board answers a read of {count} words with {sum(map(len, found))}")
+    return np.concatenate(found) if found else np.zeros(0, np.uint32)

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-import time
+from collections import deque
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,50 @@ from ..arch.packets import (
 )
 from ..arch.registers import OFFSET_BITS
 from ..cosim.port import HangError, Words, joined
-from .link import SETTLED, LinkSession
+from .link import SETTLED, LinkSession, Pending, answered
 
 COUNT_MASK = 0xFFFF
 STEP_SECONDS = 30.0
 """No time step takes longer, on whatever it runs."""
+
+
+@dataclass
+class Ring:
+    """The host's side of a ring of the board's. Words up to `tail` are here, those up to `asked` were asked for."""
+
+    space: int
+    depth: int
+    register: LinkRegister
+    kept: list[npt.NDArray[Any]] = field(default_factory=list)
+    tail: int = 0
+    asked: int = 0
+    under_way: deque[tuple[int, list[Pending]]] = field(default_factory=deque)
+
+    def begin(self, tail: int) -> None:
+        """Forget everything; the board says where it is."""
+        self.tail = self.asked = tail
+        self.under_way.clear()
+        self.kept.clear()
+
+    def fetch(self, session: LinkSession, head: int, *, everything: bool) -> None:
+        """Take what was answered; ask for what is new up to `head`, `everything` or only when it is worth a packet."""
+        before = self.tail
+        while self.under_way and all(pending.done for pending in self.under_way[0][1]):
+            count, pendings = self.under_way.popleft()
+            self.kept.append(answered(pendings, count))
+            self.tail = self.tail + count & COUNT_MASK
+        if self.tail != before:
+            session.write(LINK_SPACE << OFFSET_BITS | self.register, np.array([self.tail], np.uint32))
+        count = head - self.asked & COUNT_MASK
+        # A read costs an answer's header, whatever it carries.
+        if not count or (count < self.depth // 4 and not everything):
+            return
+        first = self.asked % self.depth
+        beyond = max(0, first + count - self.depth)
+        for place, words in ((first, count - beyond), (0, beyond)):
+            if words:
+                self.under_way.append((words, session.ask(self.space << OFFSET_BITS | place, words)))
+        self.asked = head
 
 
 class BoardPort:
@@ -43,9 +83,9 @@ class BoardPort:
         self._session = session
         self._array = array
         self._link = link
-        self._results: list[npt.NDArray[Any]] = []
-        self._events: list[npt.NDArray[Any]] = []
-        self._tails = {RESULTS_SPACE: 0, EVENTS_SPACE: 0}
+        self._results = Ring(RESULTS_SPACE, link.results, LinkRegister.RESULTS_TAIL)
+        self._events = Ring(EVENTS_SPACE, link.events, LinkRegister.EVENTS_TAIL)
+        self._rings = (self._results, self._events)
 
     async def reset(self) -> None:
         """Begin a session, see that the board is the one that is meant, and let it end what it has begun."""
@@ -62,32 +102,30 @@ class BoardPort:
             raise DeviceError(
                 f"the board holds build {found:016x}, not {known:016x}", "upload the bitstream of this configuration"
             )
-        self._tails = {
-            RESULTS_SPACE: int(said[LinkRegister.RESULTS_TAIL]),
-            EVENTS_SPACE: int(said[LinkRegister.EVENTS_TAIL]),
-        }
+        for ring in self._rings:
+            ring.begin(int(said[ring.register]))
         self._settle()
-        self._results.clear()
-        self._events.clear()
+        for ring in self._rings:
+            ring.kept.clear()
 
     async def items(self, words: Words, *, settle: bool) -> None:
         """Send items as the board has room for them, and fetch what comes of them meanwhile."""
         size = item_bytes(self._array)
         packed = _narrowed(words) if size == 2 else words
         start = 0
-        limit = time.monotonic() + STEP_SECONDS
+        limit = self._session.now() + STEP_SECONDS
         while start < len(packed):
             room = self._session.room()
             if room:
                 self._session.items(packed[start : start + room], size)
                 start += min(room, len(packed) - start)
-                limit = time.monotonic() + STEP_SECONDS
+                limit = self._session.now() + STEP_SECONDS
             elif self._session.idle:
                 self._session.poll()
             else:
                 self._session.pump()
             self._fetch()
-            if time.monotonic() > limit:
+            if self._session.now() > limit:
                 raise HangError("the array takes no more items", "a fault of the hardware")
         if settle:
             if not _ends_sample(words):
@@ -108,11 +146,11 @@ class BoardPort:
 
     def take_events(self) -> Words:
         """Entries of the event stream since the last call."""
-        return joined(self._events, np.uint32)
+        return joined(self._events.kept, np.uint32)
 
     def take_results(self) -> npt.NDArray[np.uint64]:
         """Entries of the result stream since the last call, as the array sends them."""
-        words = joined(self._results, np.uint32).astype(np.uint64)
+        words = joined(self._results.kept, np.uint32).astype(np.uint64)
         bits = self._array.membrane_bits
         value, index = words & ((1 << bits) - 1), words >> 16 & ((1 << RESULT_INDEX_BITS) - 1)
         return np.asarray(value | index << bits | words >> 31 << (bits + 16), np.uint64)
@@ -122,38 +160,22 @@ class BoardPort:
 
     def _settle(self) -> None:
         """Wait until the array waits, fetching what comes."""
-        limit = time.monotonic() + STEP_SECONDS
+        limit = self._session.now() + STEP_SECONDS
         while True:
-            settled = self._session.poll().flags & SETTLED
-            self._fetch()
-            if settled:
+            settled = bool(self._session.poll().flags & SETTLED)
+            self._fetch(everything=settled)
+            if settled and not any(ring.under_way for ring in self._rings):
                 return
-            if time.monotonic() > limit:
+            if self._session.now() > limit:
                 raise HangError("the array does not come to rest", "a fault of the hardware")
 
-    def _fetch(self) -> None:
-        """Read what is in the rings and give its room back."""
+    def _fetch(self, *, everything: bool = False) -> None:
+        """Ask for what is in the rings, without waiting; keep what has come of it, and give its room back."""
         state = self._session.state
         if state is None:
             return
-        rings = (
-            (RESULTS_SPACE, state.results, self._link.results, self._results, LinkRegister.RESULTS_TAIL),
-            (EVENTS_SPACE, state.events, self._link.events, self._events, LinkRegister.EVENTS_TAIL),
-        )
-        for space, head, depth, kept, register in rings:
-            tail = self._tails[space]
-            count = head - tail & COUNT_MASK
-            # Not every word at once while there is room: a read costs an answer's header, whatever it carries.
-            if not count or (count < depth // 4 and not state.flags & SETTLED):
-                continue
-            first = tail % depth
-            beyond = max(0, first + count - depth)
-            parts = [self._session.read(space << OFFSET_BITS | first, count - beyond)]
-            if beyond:
-                parts.append(self._session.read(space << OFFSET_BITS, beyond))
-            kept.extend(parts)
-            self._tails[space] = tail + count & COUNT_MASK
-            self._session.write(LINK_SPACE << OFFSET_BITS | register, np.array([self._tails[space]], np.uint32))
+        for ring, head in zip(self._rings, (state.results, state.events), strict=True):
+            ring.fetch(self._session, head, everything=everything)
 
 
 def _ends_sample(items: Words) -> bool:
