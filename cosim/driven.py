@@ -104,7 +104,11 @@ class DrivenDevice:
         kept = Record(counters=answer["counters"], signatures=answer.get("signatures"))
         for name in ("spikes", "membranes", "traces", "post_traces"):
             setattr(kept, name, answer.get(name, []))
-        return Outputs(readout=readout, predicted=readout.argmax(axis=1)), self.state, kept
+        return Outputs(readout=readout, predicted=readout.argmax(axis=1)), self._state_after(learn=learn), kept
+
+    def _state_after(self, *, learn: bool) -> DeviceState:
+        """The state after a call."""
+        return self.state
 
     def peek(self, what: Peekable, *, front: bool = False) -> list[IntArray]:
         """What a memory holds now, one array per layer; read by requests if `front`, else from the simulator."""

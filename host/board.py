@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from ..arch.array import ArrayConfig
-from ..arch.device import DeviceState
+from ..arch.device import DeviceState, IntArray
 from ..arch.link import LinkConfig
 from ..arch.network import Network
 from ..arch.placement import place
@@ -19,6 +19,9 @@ from .port import BoardPort
 
 if TYPE_CHECKING:
     from ..golden.checkpoint import Model
+
+BITS_OF_A_BYTE = 10
+"""On the line: a start bit, 8 of data, a stop bit."""
 
 
 class BoardDevice(DrivenDevice):
@@ -45,7 +48,29 @@ class BoardDevice(DrivenDevice):
         driven = _Driven(array, link or LinkConfig(), port)
         self.link = driven.link
         driven.begin("reset")
+        self._config = link or LinkConfig()
         super().__init__(driven, array, network, state)
+
+    def load(self, state: DeviceState) -> None:
+        """Write weights, seed and sample number; zero counters and signatures."""
+        self._weights: list[IntArray] | None = None
+        super().load(state)
+
+    def _state_after(self, *, learn: bool) -> DeviceState:
+        """Weights are read back where they can have changed only: that takes as long as many samples."""
+        if learn or self._weights is None:
+            self._weights = self._session.call("read_weights")
+        weights = [values.copy() for values in self._weights]
+        return DeviceState(weights=weights, seed=self._seed, sample=self._session.call("sample"))
+
+    def limits(self, samples: int, cycles: int) -> dict[str, float]:
+        """Samples a second that the `line` can carry, that the `array` can do, and the lower of both, `theoretical`.
+
+        `samples` are all that ran since the device was made, and took so many `cycles` of the array.
+        """
+        bits = self.link.statistics.item_bytes * BITS_OF_A_BYTE
+        line, array = self._config.baud * samples / bits, self._config.clock * samples / cycles
+        return {"line": line, "array": array, "theoretical": min(line, array)}
 
 
 def learned(model: Model, *, port: str | Line, link: LinkConfig | None = None) -> DeviceState:

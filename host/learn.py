@@ -21,7 +21,7 @@ from .options import ConfigFile, DataDir, Device, Json, Seed, Verbose
 from .output import Interrupted, Output, percent, thousands
 from .plan import DATASET, Plan, new_plan, resumed_plan
 from .training import learn_on
-from .utilisation import utilisation
+from .utilisation import limits_text, utilisation
 
 if TYPE_CHECKING:
     from ..golden.checkpoint import Model
@@ -90,15 +90,20 @@ def learn(
         _keep_unfinished(output, out)
     _announce(output, plan, device)
     try:
-        model, history = train(output, plan, device, out, settings.checkpoint_every or CHECKPOINT_EVERY)
+        model, history, limits = train(output, plan, device, out, settings.checkpoint_every or CHECKPOINT_EVERY)
     except KeyboardInterrupt:
         again = f"trifactor learn --resume --out {out}" + (f" --data-dir {data_dir}" if data_dir else "")
         raise Interrupted("interrupted; what was learned is saved", f"go on with: {again}") from None
-    _show(output, model, history, device, out)
+    _show(output, model, history, limits, device, out)
 
 
-def train(output: Output, plan: Plan, device: str, out: Path, every: int) -> tuple[Model, History]:
-    """Do all that is left of the plan's training on the device called `device`; checkpoints go to `out`."""
+def train(
+    output: Output, plan: Plan, device: str, out: Path, every: int
+) -> tuple[Model, History, dict[str, float] | None]:
+    """Do all that is left of the plan's training on the device called `device`; checkpoints go to `out`.
+
+    The last are the limits of samples a second, of a device that knows them (`BoardDevice.limits`).
+    """
     from ..golden.checkpoint import save_model
 
     training = plan.model.training
@@ -112,8 +117,11 @@ def train(output: Output, plan: Plan, device: str, out: Path, every: int) -> tup
             update(at.epoch * at.samples + at.done, note=note, say=note is not None)
 
         if device != "golden":
-            make = _reusing(device, plan)
-            return learn_on(make, plan.model, plan.dataset, progress=progress, checkpoint=out, checkpoint_every=every)
+            make = _Reused(device, plan)
+            model, history = learn_on(
+                make, plan.model, plan.dataset, progress=progress, checkpoint=out, checkpoint_every=every
+            )
+            return model, history, make.limits(history)
         from ..golden.checkpoint import load_model
         from ..golden.device import GoldenDevice
         from ..golden.train import learn as golden_learn
@@ -131,7 +139,7 @@ def train(output: Output, plan: Plan, device: str, out: Path, every: int) -> tup
             checkpoint_every=every,
             resume=True,
         )
-        return replace(load_model(out), state=golden.state), history
+        return replace(load_model(out), state=golden.state), history, None
 
 
 def check_output(path: Path) -> None:
@@ -142,19 +150,29 @@ def check_output(path: Path) -> None:
         raise ConfigurationError(f"{path}: {reason}", "name a file in a folder that exists")
 
 
-def _reusing(name: str, plan: Plan) -> Any:
-    """Makes devices for `learn_on`; a simulated array is built and started once, and configured anew for each epoch."""
-    kept: list[Any] = []
+class _Reused:
+    """Makes devices for `learn_on`: one is made and started once, and configured anew for each epoch."""
 
-    def make(network: Network, state: DeviceState) -> AnyDevice:
-        if not kept:
-            kept.append(make_device(name, plan.model.array, network, state))
+    def __init__(self, name: str, plan: Plan) -> None:
+        self._name = name
+        self._array = plan.model.array
+        self._device: Any = None
+
+    def __call__(self, network: Network, state: DeviceState) -> AnyDevice:
+        """The device with another network."""
+        if self._device is None:
+            self._device = make_device(self._name, self._array, network, state)
         else:
-            kept[0].configure(network, state)
-        device: AnyDevice = kept[0]
+            self._device.configure(network, state)
+        device: AnyDevice = self._device
         return device
 
-    return make
+    def limits(self, history: History) -> dict[str, float] | None:
+        """Of samples a second, if the device knows them and something was learned."""
+        if not history.samples or not hasattr(self._device, "limits"):
+            return None
+        limits: dict[str, float] = self._device.limits(history.samples, history.counters["cycles"])
+        return limits
 
 
 def _keep_unfinished(output: Output, out: Path) -> None:
@@ -188,7 +206,9 @@ def _announce(output: Output, plan: Plan, device: str) -> None:
     output.note(f"array: {model.array}", level=1)
 
 
-def _show(output: Output, model: Model, history: History, device: str, out: Path) -> None:
+def _show(
+    output: Output, model: Model, history: History, limits: dict[str, float] | None, device: str, out: Path
+) -> None:
     accuracy = history.accuracies[-1]
     rows = [
         ("accuracy on unseen samples", percent(accuracy, 2)),
@@ -215,6 +235,9 @@ def _show(output: Output, model: Model, history: History, device: str, out: Path
     if history.counters.get("cycles"):
         result["utilisation"] = utilisation(history.counters)
         rows.append(("cycles busy", percent(result["utilisation"])))
+    if limits:
+        result["limits"] = limits
+        rows.insert(2, ("samples per second at most, by line and array", limits_text(limits)))
     output.table(f"learned {'-'.join(map(str, model.network.sizes))} by {model.rule}", ("", "value"), rows)
     output.line(f"model written to {out}")
     output.result(result)

@@ -55,12 +55,13 @@ class Pending:
 
 @dataclass
 class Statistics:
-    """What happened on the line."""
+    """What happened on the line. `item_bytes` are those of packets of samples, without what was sent again."""
 
     packets: int = 0
     sent_again: int = 0
     damaged: int = 0
     bytes_out: int = 0
+    item_bytes: int = 0
     bytes_in: int = 0
 
 
@@ -190,6 +191,7 @@ class LinkSession:
         pending.frame = cobs.encode(packet) + b"\0"
         self._pending[sequence] = pending
         self.statistics.packets += 1
+        self.statistics.item_bytes += len(pending.frame) if pending.items else 0
         self._send(pending.frame)
 
     def _send(self, data: bytes) -> None:

@@ -19,10 +19,10 @@ from .learn import check_output
 from .options import DataDir, Device, Json, Verbose
 from .output import Output, percent, thousands
 from .plan import check_samples
-from .utilisation import utilisation
+from .utilisation import limits_text, utilisation
 
 CHUNK = {"golden": 500, "verilator": 16, "icarus": 4}
-BOARD_CHUNK = 64
+BOARD_CHUNK = 256
 """Samples per call of the device."""
 
 
@@ -95,6 +95,9 @@ def run(
     if counters.get("cycles"):
         result["utilisation"] = utilisation(counters)
         rows.append(("cycles busy", percent(result["utilisation"])))
+    if hasattr(backend, "limits"):
+        limits = result["limits"] = backend.limits(len(labels), counters["cycles"])
+        rows.insert(3, ("samples per second at most, by line and array", limits_text(limits)))
     output.table(f"{model.name} on {samples.name}, {device}", ("", "value"), rows)
     if out is not None:
         output.line(f"written to {out}: {', '.join(['labels', *arrays])}")

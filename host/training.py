@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from ..golden.train import History, Progress
 
 CHUNK = 16
-"""Samples per call of the device: what Ctrl-C can lose."""
+CHUNK_SECONDS = 2.0
+"""Samples of the first call of the device, and how long a call may take before the next ones have no more: what Ctrl-C
+can lose. After each call weights are read back, which on a board takes as long as many samples."""
 
 MakeDevice = Callable[[Network, DeviceState], Device]
 
@@ -51,6 +53,7 @@ def learn_on(
     counters: Counter[str] = Counter()
     samples = 0
     seconds = 0.0
+    chunk = CHUNK
 
     def snapshot() -> Model:
         return replace(model, state=state, training=plan)
@@ -73,7 +76,7 @@ def learn_on(
             order = order_of(state.seed, plan.epoch, plan.samples)
             while plan.position < plan.samples:
                 begun = time.perf_counter()
-                chosen = order[plan.position : plan.position + CHUNK]
+                chosen = order[plan.position : plan.position + chunk]
                 numbers = (state.sample + np.arange(len(chosen))) & 0xFFFFFFFF
                 events = model.coding.encode(dataset.train_inputs[chosen], state.seed, numbers)
                 _, state, record = device(events, dataset.train_labels[chosen], learn=True)
@@ -81,7 +84,9 @@ def learn_on(
                 plan = plan.model_copy(update={"position": before + len(chosen)})
                 counters.update(record.counters)
                 samples += len(chosen)
-                seconds += time.perf_counter() - begun
+                took = time.perf_counter() - begun
+                seconds += took
+                chunk *= 1 + (took < CHUNK_SECONDS / 2)
                 if plan.position // checkpoint_every > before // checkpoint_every:
                     save_model(checkpoint, snapshot())
                 report()

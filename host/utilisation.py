@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..arch.array import ArrayConfig
+from .output import thousands
 
 PHASES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("forward", "cycles_forward", ("scatter_words", "fire_groups")),
@@ -39,3 +40,8 @@ def rates(counters: Mapping[str, int], array: ArrayConfig) -> dict[str, float]:
         "synaptic_operations_per_cycle": words * array.parallel / cycles,
         "weight_updates_per_cycle": counters["weight_updates"] / cycles,
     }
+
+
+def limits_text(limits: Mapping[str, float]) -> str:
+    """What a board can do at most (`BoardDevice.limits`), for a table."""
+    return f"{thousands(limits['line'], 1)}, {thousands(limits['array'], 1)}"

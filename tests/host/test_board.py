@@ -215,7 +215,12 @@ def test_learning_on_a_board_gives_the_weights_of_the_golden_model(
         assert call(["run", "--model", "board.npz", "--device", own.url, "--limit", "20", "--json"]) == 0
         assert call(["weights", "pull", "--model", "golden.npz", "--port", own.url, "--out", "pulled.npz"]) == 0
         assert call(["weights", "push", "--model", "board.npz", "--port", own.url]) == 0
-    assert "accuracy" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "accuracy" in out
+    limits = json.loads(out.splitlines()[-3])["limits"]
+    assert 0 < limits["theoretical"] == min(limits["line"], limits["array"])
+    # A sample of 12 steps on 64 inputs has 13 to 781 items of 2 bytes, of 10 bits each on the line.
+    assert LinkConfig().baud / (850 * 20) < limits["line"] < LinkConfig().baud / (13 * 20)
     assert load_model("pulled.npz").state.sample == 80 + 20
     golden, learned, pulled = (np.load(f"{name}.npz") for name in ("golden", "board", "pulled"))
     for name in ("weights_0", "weights_1"):
