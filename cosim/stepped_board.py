@@ -34,7 +34,7 @@ class SteppedBoard:
         self.latency = latency
         self._to_board: deque[tuple[int, bytes]] = deque()
         self._from_board: deque[tuple[int, bytes]] = deque()
-        self._reset = False
+        self._reset_at: int | None = None
         self._process = subprocess.Popen(
             [str(program), str(link.divisor), "--stepped"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -52,7 +52,7 @@ class SteppedBoard:
     ) -> None:
         self.end()
 
-    def time(self) -> float:
+    def now(self) -> float:
         """Seconds of the board since its start."""
         return self.clocks / self.link.clock
 
@@ -73,12 +73,17 @@ class SteppedBoard:
             if data or self.clocks >= deadline:
                 return data
             sent = b"".join(self._due(self._to_board))
-            until = min([deadline, *(queue[0][0] for queue in (self._to_board, self._from_board) if queue)])
-            self._run(until - self.clocks, sent)
+            until = [deadline, *(queue[0][0] for queue in (self._to_board, self._from_board) if queue)]
+            reset = self._reset_at is not None and self._reset_at <= self.clocks
+            if reset:
+                self._reset_at = None
+            elif self._reset_at is not None:
+                until.append(self._reset_at)
+            self._run(min(until) - self.clocks, sent, reset=reset)
 
-    def reset(self) -> None:
-        """Pull the board's reset before the next clock."""
-        self._reset = True
+    def reset(self, after: int = 0) -> None:
+        """Pull the board's reset so many clocks from now."""
+        self._reset_at = self.clocks + after
 
     def close(self) -> None:
         """Let go of the line; the board stays as it is."""
@@ -99,10 +104,9 @@ class SteppedBoard:
             due.append(queue.popleft()[1])
         return due
 
-    def _run(self, clocks: int, data: bytes) -> None:
-        self._input.write(ASKED.pack(clocks, self._reset, len(data)) + data)
+    def _run(self, clocks: int, data: bytes, *, reset: bool) -> None:
+        self._input.write(ASKED.pack(clocks, reset, len(data)) + data)
         self._input.flush()
-        self._reset = False
         head = self._output.read(ANSWERED.size)
         if len(head) != ANSWERED.size:
             raise DeviceError("the virtual board has ended")

@@ -123,8 +123,10 @@ struct Board {
     Uart uart;
     int reset_clocks = kResetClocks;
 
-    explicit Board(int divisor) : uart{divisor} {
+    // Memories and registers start random; a seed of 0 is another one every time.
+    Board(int divisor, int seed) : uart{divisor} {
         context->randReset(2);
+        context->randSeed(seed);
         top = std::make_unique<Vtop>(context.get());
     }
 
@@ -163,14 +165,14 @@ void stepped(Board& board) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    Board board(std::atoi(argv[1]));
-    Uart& uart = board.uart;
     bool in_steps = false;
+    for (int i = 2; i < argc; ++i) in_steps |= !std::strcmp(argv[i], "--stepped");
+    Board board(std::atoi(argv[1]), in_steps ? 1 : 0);
+    Uart& uart = board.uart;
     int server = -1, line = -1, tty = -1;
     for (int i = 2; i < argc; ++i) {
         if (!std::strcmp(argv[i], "--listen")) server = listening(argv[++i]);
         if (!std::strcmp(argv[i], "--pty")) tty = terminal();
-        if (!std::strcmp(argv[i], "--stepped")) in_steps = true;
     }
     std::printf("ready\n");
     std::fflush(stdout);

@@ -27,9 +27,9 @@ BITS_OF_A_BYTE = 10
 class BoardDevice(DrivenDevice):
     """An array on a board at the other end of a serial line, with the outputs of `GoldenDevice`, bit for bit.
 
-    `port` is a line, or what pyserial opens: `/dev/ttyUSB1`, `socket://localhost:4000`. `array` and `link` are what the
-    board's bitstream was built for. A context manager; `close` lets go of the port, and the board keeps what it has
-    learned.
+    `port` is what pyserial opens, `/dev/ttyUSB1` or `socket://localhost:4000`, or a line, or a session on one. `array`
+    and `link` are what the board's bitstream was built for. A context manager; `close` lets go of the port, and the
+    board keeps what it has learned.
 
     Raises `DoesNotFitError` if `network` does not fit `array`, `DeviceError` if there is no such port, or the board is
     another one, or does not answer.
@@ -41,7 +41,7 @@ class BoardDevice(DrivenDevice):
         network: Network,
         state: DeviceState | None = None,
         *,
-        port: str | Line,
+        port: str | Line | LinkSession,
         link: LinkConfig | None = None,
     ) -> None:
         place(network, array)
@@ -95,9 +95,9 @@ def learned(model: Model, *, port: str | Line, link: LinkConfig | None = None) -
 class _Driven:
     """A driver in this process, of the array at the other end of a line."""
 
-    def __init__(self, array: ArrayConfig, link: LinkConfig, port: str | Line) -> None:
-        self._line = SerialLine(port, round(link.baud)) if isinstance(port, str) else port
-        self.link = LinkSession(self._line)
+    def __init__(self, array: ArrayConfig, link: LinkConfig, port: str | Line | LinkSession) -> None:
+        line = SerialLine(port, round(link.baud)) if isinstance(port, str) else port
+        self.link = line if isinstance(line, LinkSession) else LinkSession(line)
         self._driver = ArrayDriver(BoardPort(self.link, array, link), array)
         self.closed = False
 
@@ -120,5 +120,5 @@ class _Driven:
 
     def close(self) -> None:
         """Let go of the port."""
-        self._line.close()
+        self.link.line.close()
         self.closed = True

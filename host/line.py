@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Protocol
 
 from ..arch.errors import DeviceError
@@ -18,6 +19,9 @@ class Line(Protocol):
 
     def read(self, seconds: float) -> bytes:
         """What has come, at least a byte unless `seconds` pass. Raises `DeviceError` if the line is gone."""
+
+    def now(self) -> float:
+        """Seconds, of the clock that silence is measured with."""
 
     def close(self) -> None:
         """Give the line back."""
@@ -61,6 +65,10 @@ class SerialLine:
             return first + bytes(self._port.read(READ_MOST))
         except (serial.SerialException, OSError) as error:
             raise self._gone(error) from error
+
+    def now(self) -> float:
+        """Seconds of this machine."""
+        return time.monotonic()
 
     def close(self) -> None:
         """Give the line back."""

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -67,15 +66,15 @@ class Statistics:
 
 @dataclass
 class LinkSession:
-    """One session with a board, over `line`.
+    """One session with a board, over `line`, which is taken for silent after `patience` seconds of its clock.
 
-    `now` and `patience` are the clock that silence is measured with. Methods raise `DeviceError` when the board does
+    `draw(n)` gives numbers below `n`, for the session's own. Methods raise `DeviceError` when the board does
     not answer `TRIES` times, was reset, or is used by someone else.
     """
 
     line: Line
     patience: float = PATIENCE
-    now: Callable[[], float] = time.monotonic
+    draw: Callable[[int], int] = secrets.randbelow
     statistics: Statistics = field(default_factory=Statistics)
 
     def __post_init__(self) -> None:
@@ -94,9 +93,9 @@ class LinkSession:
         self._pending.clear()
         self._received.clear()
         self._open = False
-        self._session = (self._session + 1 + secrets.randbelow(0xFFFE)) & 0xFFFF or 1
-        self._next = secrets.randbelow(SEQUENCE_MASK + 1)
-        self._silent, self._heard = 0, self.now()
+        self._session = (self._session + 1 + self.draw(0xFFFE)) & 0xFFFF or 1
+        self._next = self.draw(SEQUENCE_MASK + 1)
+        self._silent, self._heard = 0, self.line.now()
         # Ends the frame that somebody may have left half sent.
         self._send(b"\0")
         self.finish(self.submit(Request.HELLO))
@@ -172,19 +171,19 @@ class LinkSession:
             for frame in frames:
                 if frame:
                     self._take(frame)
-        if self._pending and self.now() - self._heard > self.patience * (1 + self._silent):
+        if self._pending and self.line.now() - self._heard > self.patience * (1 + self._silent):
             self._silent += 1
             if self._silent > TRIES:
                 raise DeviceError(
                     f"the board does not answer, {TRIES} tries", "is it the right port and baud rate? trifactor ping"
                 )
-            self._heard = self.now()
+            self._heard = self.line.now()
             self._again()
 
     def _launch(self, pending: Pending) -> None:
         """Give a packet the next number and send it."""
         if not self._pending:
-            self._heard = self.now()
+            self._heard = self.line.now()
         sequence = self._next
         self._next = sequence + 1 & SEQUENCE_MASK
         packet = pack_request(pending.kind, sequence=sequence, session=self._session, body=pending.body)
@@ -201,7 +200,7 @@ class LinkSession:
     def _again(self) -> None:
         """Send everything under way once more, in order."""
         self.statistics.sent_again += len(self._pending)
-        self._resent = self.now()
+        self._resent = self.line.now()
         self._send(b"\0" + b"".join(pending.frame for pending in self._pending.values()))
 
     def _take(self, frame: bytes) -> None:
@@ -220,7 +219,7 @@ class LinkSession:
                     "the board was reset, or another program talks to it", "load the network and its weights again"
                 )
             return
-        self._heard, self._silent = self.now(), 0
+        self._heard, self._silent = self.line.now(), 0
         again = header.kind == Answer.AGAIN
         # Before its HELLO was done nothing of this session can be: the numbers then are those of another one.
         if not self._open:
@@ -231,7 +230,7 @@ class LinkSession:
             raise DeviceError("the board was asked for something impossible", "is its gateware of this version?")
         self._retire(header, body)
         self.state = header
-        if again and self._pending and self.now() - self._resent > self.patience / 4:
+        if again and self._pending and self.line.now() - self._resent > self.patience / 4:
             self._again()
 
     def _retire(self, header: Header, body: bytes) -> None:

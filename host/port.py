@@ -113,19 +113,19 @@ class BoardPort:
         size = item_bytes(self._array)
         packed = _narrowed(words) if size == 2 else words
         start = 0
-        limit = self._session.now() + STEP_SECONDS
+        limit = self._session.line.now() + STEP_SECONDS
         while start < len(packed):
             room = self._session.room()
             if room:
                 self._session.items(packed[start : start + room], size)
                 start += min(room, len(packed) - start)
-                limit = self._session.now() + STEP_SECONDS
+                limit = self._session.line.now() + STEP_SECONDS
             elif self._session.idle:
                 self._session.poll()
             else:
                 self._session.pump()
             self._fetch()
-            if self._session.now() > limit:
+            if self._session.line.now() > limit:
                 raise HangError("the array takes no more items", "a fault of the hardware")
         if settle:
             if not _ends_sample(words):
@@ -160,13 +160,13 @@ class BoardPort:
 
     def _settle(self) -> None:
         """Wait until the array waits, fetching what comes."""
-        limit = self._session.now() + STEP_SECONDS
+        limit = self._session.line.now() + STEP_SECONDS
         while True:
             settled = bool(self._session.poll().flags & SETTLED)
             self._fetch(everything=settled)
             if settled and not any(ring.under_way for ring in self._rings):
                 return
-            if self._session.now() > limit:
+            if self._session.line.now() > limit:
                 raise HangError("the array does not come to rest", "a fault of the hardware")
 
     def _fetch(self, *, everything: bool = False) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import random
 import shutil
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from trifactor.arch.packets import Request
 from trifactor.arch.placement import fitted
 from trifactor.arch.registers import OFFSET_BITS, Space
 from trifactor.arch.rules import network_for, rule_named
+from trifactor.cosim.faults import FaultyLine
 from trifactor.cosim.virtual_board import VirtualBoard
 from trifactor.golden.checkpoint import load_model
 from trifactor.golden.device import GoldenDevice
@@ -31,6 +30,7 @@ from trifactor.golden.initial import initial_state
 from trifactor.host.board import BoardDevice
 from trifactor.host.cli import call
 from trifactor.host.line import SerialLine
+from trifactor.host.link import LinkSession
 
 SIZES = (18, 20, 12, 4)
 SMALL = ArrayConfig(
@@ -82,48 +82,12 @@ def test_socket_and_terminal_are_the_same_board(board: VirtualBoard) -> None:
         agrees(made, 5, 2)
 
 
-class SpoiltLine:
-    """A line that now and then flips, drops, doubles or inserts a byte, either way."""
-
-    def __init__(self, url: str, seed: int, rate: float) -> None:
-        self.line = SerialLine(url, round(LINK.baud))
-        self.rng = random.Random(seed)
-        self.rate = rate
-        self.faults: Counter[str] = Counter()
-
-    def write(self, data: bytes) -> None:
-        self.line.write(self._spoilt(data))
-
-    def read(self, seconds: float) -> bytes:
-        return self._spoilt(self.line.read(seconds))
-
-    def close(self) -> None:
-        self.line.close()
-
-    def _spoilt(self, data: bytes) -> bytes:
-        out = bytearray()
-        for byte in data:
-            if self.rng.random() >= self.rate:
-                out.append(byte)
-                continue
-            what = self.rng.choice(("flip", "drop", "double", "insert"))
-            self.faults[what] += 1
-            out += {
-                "flip": bytes([byte ^ 1 << self.rng.randrange(8)]),
-                "drop": b"",
-                "double": bytes([byte, byte]),
-                "insert": bytes([byte, self.rng.randrange(256)]),
-            }[what]
-        return bytes(out)
-
-
 def test_a_spoilt_line_costs_no_bit(board: VirtualBoard) -> None:
-    line = SpoiltLine(board.url, 3, 0.002)
-    with device(line) as made:
-        made.link.patience = 0.1
+    line = FaultyLine(SerialLine(board.url, round(LINK.baud)), 3, 0.002)
+    with device(LinkSession(line, 0.1)) as made:
         for seed in range(10):
             agrees(made, 4, seed)
-        assert line.faults.total() > 60
+        assert line.counted.total() > 60
         assert made.link.statistics.sent_again > 20
 
 

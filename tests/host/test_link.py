@@ -22,6 +22,7 @@ from trifactor.arch.packets import (
     crc_matches,
     with_crc,
 )
+from trifactor.cosim.faults import KINDS, FaultyLine
 from trifactor.host.link import LinkSession
 
 ITEM_BYTES = 2
@@ -85,61 +86,36 @@ class Board:
 
 
 class BadLine:
-    """A line to a `Board` that flips, drops, doubles and inserts bytes, loses pieces, and resets the board."""
+    """A line to a `Board`, in a time of its own, that now and then resets the board."""
 
-    def __init__(self, seed: int, rate: float, resets: float = 0.0) -> None:
+    def __init__(self, seed: int, resets: float = 0.0) -> None:
         self.rng = random.Random(seed)
-        self.rate = rate
         self.resets = resets
+        self.happened = 0
         self.board = Board()
-        self.faults: Counter[str] = Counter()
         self.time = 0.0
 
     def write(self, data: bytes) -> None:
         if self.rng.random() < self.resets:
-            self.faults["reset"] += 1
+            self.happened += 1
             self.board.reset()
-        self.board.take(self._spoilt(data))
+        self.board.take(data)
 
     def read(self, seconds: float) -> bytes:
         self.time += 0.0005 if self.board.out else max(seconds, 0.0005)
         most = self.rng.choice((1, 20, 400, 100_000))
         data, self.board.out = bytes(self.board.out[:most]), self.board.out[most:]
-        return self._spoilt(data)
+        return data
+
+    def now(self) -> float:
+        return self.time
 
     def close(self) -> None:
         pass
 
-    def _spoilt(self, data: bytes) -> bytes:
-        if not self.rate:
-            return data
-        if len(data) > 1 and self.rng.random() < 5 * self.rate:
-            self.faults["cut"] += 1
-            cut = sorted(self.rng.randrange(len(data)) for _ in range(2))
-            data = data[: cut[0]] + data[cut[1] :]
-        out = bytearray()
-        at = 0
-        while True:
-            # Geometric gaps between faults: the same as a throw of dice for every byte.
-            gap = int(self.rng.expovariate(self.rate))
-            out += data[at : at + gap]
-            at += gap
-            if at >= len(data):
-                return bytes(out)
-            what = self.rng.choice(("flip", "drop", "double", "insert"))
-            self.faults[what] += 1
-            byte = data[at]
-            out += {
-                "flip": bytes([byte ^ 1 << self.rng.randrange(8)]),
-                "drop": b"",
-                "double": bytes([byte, byte]),
-                "insert": bytes([byte, self.rng.randrange(256)]),
-            }[what]
-            at += 1
-
 
 def session(line: Any) -> LinkSession:
-    made = LinkSession(line, patience=0.05, now=lambda: line.time)
+    made = LinkSession(line, patience=0.05)
     made.hello()
     return made
 
@@ -173,12 +149,13 @@ def work(link: LinkSession, line: BadLine, rng: random.Random, known: dict[int, 
 def under_faults(seed: int, faults: int, rate: float, resets: float = 0.0) -> Counter[str]:
     """Work until so many faults have happened; what happened."""
     rng = random.Random(seed)
-    line = BadLine(seed, rate, resets)
-    link = session(line)
+    line = BadLine(seed, resets)
+    spoilt = FaultyLine(line, seed, rate)
+    link = session(spoilt)
     known: dict[int, int] = {}
     items: list[int] = []
     happened: Counter[str] = Counter()
-    while line.faults.total() < faults:
+    while spoilt.counted.total() < faults:
         try:
             happened["compared"] += work(link, line, rng, known, items)
         except DeviceError:
@@ -195,13 +172,14 @@ def under_faults(seed: int, faults: int, rate: float, resets: float = 0.0) -> Co
                 break
             line.board.memory.clear()
             line.board.items.clear()
-    happened.update(line.faults)
+    happened.update(spoilt.counted)
+    happened["reset"] = line.happened
     happened["sent_again"] = link.statistics.sent_again
     return happened
 
 
 def test_a_good_line_carries_everything_once() -> None:
-    line = BadLine(1, 0.0)
+    line = BadLine(1)
     link = session(line)
     rng = random.Random(1)
     known: dict[int, int] = {}
@@ -216,7 +194,7 @@ def test_a_bad_line_costs_time_and_nothing_else(rate: float) -> None:
     assert happened["told"] == 0, "a bad line is no reason to give up"
     assert happened["compared"] > 1000
     assert happened["sent_again"] > 100
-    assert min(happened[what] for what in ("flip", "drop", "double", "insert", "cut")) > 40
+    assert min(happened[what] for what in KINDS) > 40
 
 
 def test_a_board_that_is_reset_is_noticed() -> None:
@@ -231,21 +209,21 @@ def test_a_hundred_thousand_faults() -> None:
     happened = under_faults(SEED, 90_000, 0.002)
     assert happened["told"] == 0
     happened += under_faults(SEED + 1, 10_000, 0.001, resets=0.0005)
-    assert sum(happened[what] for what in ("flip", "drop", "double", "insert", "cut", "reset")) >= 100_000
+    assert sum(happened[what] for what in (*KINDS, "reset")) >= 100_000
     assert happened["compared"] > 100_000
 
 
 def test_a_line_that_is_silent_is_given_up() -> None:
-    line = BadLine(1, 0.0)
+    line = BadLine(1)
     line.board.take = lambda data: None
     with pytest.raises(DeviceError, match="does not answer"):
         session(line)
 
 
 def test_another_session_is_an_error() -> None:
-    line = BadLine(1, 0.0)
+    line = BadLine(1)
     link = session(line)
-    other = LinkSession(line, patience=0.05, now=lambda: line.time)
+    other = LinkSession(line, patience=0.05)
     other.hello()
     with pytest.raises(DeviceError, match="was reset, or another program"):
         link.read(0, 1)
