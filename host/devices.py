@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, cast
 
 from ..arch.array import ArrayConfig
@@ -35,3 +37,14 @@ def make_device(name: str, array: ArrayConfig, network: Network, state: DeviceSt
     from ..cosim.device import RtlDevice
 
     return RtlDevice(array, network, state, sim=cast(Literal["verilator", "icarus"], name))
+
+
+@contextmanager
+def closed_after(device: Device) -> Iterator[None]:
+    """End a simulation, or let go of a port, when the block ends; a golden model has nothing to end."""
+    try:
+        yield
+    finally:
+        close = getattr(device, "close", None)
+        if close is not None:
+            close()

@@ -118,10 +118,13 @@ def train(
 
         if device != "golden":
             make = _Reused(device, plan)
-            model, history = learn_on(
-                make, plan.model, plan.dataset, progress=progress, checkpoint=out, checkpoint_every=every
-            )
-            return model, history, make.limits(history)
+            try:
+                model, history = learn_on(
+                    make, plan.model, plan.dataset, progress=progress, checkpoint=out, checkpoint_every=every
+                )
+                return model, history, make.limits(history)
+            finally:
+                make.close()
         from ..golden.checkpoint import load_model
         from ..golden.device import GoldenDevice
         from ..golden.train import learn as golden_learn
@@ -166,6 +169,11 @@ class _Reused:
             self._device.configure(network, state)
         device: AnyDevice = self._device
         return device
+
+    def close(self) -> None:
+        """End the simulation, or let go of the port."""
+        if self._device is not None:
+            self._device.close()
 
     def limits(self, history: History) -> dict[str, float] | None:
         """Of samples a second, if the device knows them and something was learned."""

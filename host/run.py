@@ -14,7 +14,7 @@ import typer
 from ..arch.device import RECORDABLE, Record
 from ..arch.errors import ConfigurationError
 from .config import DATASETS, check_choice
-from .devices import check_device, make_device
+from .devices import check_device, closed_after, make_device
 from .learn import check_output
 from .options import DataDir, Device, Json, Verbose
 from .output import Output, percent, thousands
@@ -62,7 +62,7 @@ def run(
     kept: dict[str, list[Any]] = {}
     chunk = CHUNK.get(device, BOARD_CHUNK)
     begun = time.perf_counter()
-    with output.progress("run", len(labels)) as update:
+    with closed_after(backend), output.progress("run", len(labels)) as update:
         for start in range(0, len(labels), chunk):
             numbers = np.arange(start, min(start + chunk, len(labels)))
             events = stored.coding.encode(samples.test_inputs[numbers], TEST_SEED, numbers)
