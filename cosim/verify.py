@@ -87,13 +87,14 @@ def verify_random(
     first: int = 0,
     rule: Rule | None = None,
     waves: Path | None = None,
+    verilog: Callable[[ArrayConfig], str] | None = None,
 ) -> VerifyResult:
     """Compare `count` random configurations, from number `first` on, in `sim`.
 
     Each is a network of 1 to 4 layers on one of many arrays, with random settings, or those of `rule`, and random
     weights, inputs and gaps on the streams. In some samples every membrane, spike, trace and weight is compared after
     every step, others are streamed without a pause, some of them while the host reads in between, and compared at their
-    end. A configuration is left at its first mismatch. The same `seed`, `rule` and number give the same configuration:
+    end. A configuration is left at its first mismatch. `verilog`, say of a netlist, replaces the array's. The same `seed`, `rule` and number give the same configuration:
     to replay one, and write its waveform, call with `first` its number, `count = 1` and `waves` a file.
     """
     result = VerifyResult(seed=seed)
@@ -101,7 +102,9 @@ def verify_random(
     last = first + count
     for block in range(first // NETWORKS_PER_ARRAY, -(-last // NETWORKS_PER_ARRAY)):
         wanted = [made for made in configurations(seed, block, rule) if first <= made.number < last]
-        build = build_array(wanted[0].array, sim=sim, waves=waves is not None, fast=False)
+        array = wanted[0].array
+        text = None if verilog is None else verilog(array)
+        build = build_array(array, sim=sim, waves=waves is not None, fast=False, verilog=text)
         with closing(_on_one_array(wanted, build, stall_seed(seed, block), waves)) as ready:
             for device, configuration in ready:
                 golden = GoldenDevice(configuration.array, configuration.network, configuration.state)
