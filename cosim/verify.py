@@ -94,7 +94,8 @@ def verify_random(
     Each is a network of 1 to 4 layers on one of many arrays, with random settings, or those of `rule`, and random
     weights, inputs and gaps on the streams. In some samples every membrane, spike, trace and weight is compared after
     every step, others are streamed without a pause, some of them while the host reads in between, and compared at their
-    end. A configuration is left at its first mismatch. `verilog`, say of a netlist, replaces the array's. The same `seed`, `rule` and number give the same configuration:
+    end. A configuration is left at its first mismatch. `verilog`, say of a netlist, replaces the array's.
+    The same `seed`, `rule` and number give the same configuration:
     to replay one, and write its waveform, call with `first` its number, `count = 1` and `waves` a file.
     """
     result = VerifyResult(seed=seed)

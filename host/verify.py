@@ -18,11 +18,13 @@ from .output import Output, Update, thousands
 from .plan import check_samples
 
 if TYPE_CHECKING:
+    from ..arch.array import ArrayConfig
     from ..cosim.compare import Mismatch
     from ..cosim.simulators import Simulator
     from ..cosim.verify import VerifyResult
 
 RANDOM = 20
+FAMILIES = ("ecp5",)
 SAMPLES = 10
 
 
@@ -40,6 +42,9 @@ def verify(
     dataset: Annotated[str | None, typer.Option(help="Data set.", show_default="the model's")] = None,
     data_dir: DataDir = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Training samples of it.", show_default=str(SAMPLES))] = None,
+    netlist: Annotated[
+        str | None, typer.Option(help="Simulate the netlist after synthesis: ecp5.", show_default="the array's RTL")
+    ] = None,
     waves: Annotated[Path | None, typer.Option(help="Folder for a waveform of the first mismatch.")] = None,
     json_output: Json = False,
     verbose: Verbose = 0,
@@ -49,6 +54,10 @@ def verify(
     simulator = cast("Simulator", check_choice(sim, SIMULATORS, "simulator"))
     if model is None and any(value is not None for value in (dataset, data_dir, limit)):
         raise ConfigurationError("--dataset, --data-dir and --limit belong to --model", "add --model FILE")
+    if netlist is not None:
+        check_choice(netlist, FAMILIES, "family")
+        if model is not None:
+            raise ConfigurationError("--netlist belongs to --random", "leave --model away")
     if waves is not None:
         waves.mkdir(parents=True, exist_ok=True)
     if rule is not None and random is None and model is not None:
@@ -58,7 +67,7 @@ def verify(
         results.append(_samples(output, simulator, model, dataset, data_dir, limit or SAMPLES, waves))
     if random is not None or model is None:
         own = None if rule is None else rule_named(rule)
-        results.append(_random(output, simulator, random or RANDOM, 1 if seed is None else seed, own, waves))
+        results.append(_random(output, simulator, random or RANDOM, 1 if seed is None else seed, own, waves, netlist))
     _show(output, sim, results)
 
 
@@ -92,9 +101,17 @@ class _Stopped(Exception):
 
 
 def _random(
-    output: Output, sim: Simulator, count: int, seed: int, rule: Rule | None, waves: Path | None
+    output: Output,
+    sim: Simulator,
+    count: int,
+    seed: int,
+    rule: Rule | None,
+    waves: Path | None,
+    netlist: str | None,
 ) -> VerifyResult:
     from ..cosim.verify import verify_random
+
+    verilog = None if netlist is None else _gates
 
     def progress(result: VerifyResult) -> None:
         update(result.configurations, note=f"{thousands(result.compared)} words compared")
@@ -104,7 +121,7 @@ def _random(
     with output.progress(f"verify, {sim}", count) as update:
         update(0)
         try:
-            result = verify_random(sim, count, seed, progress, rule=rule)
+            result = verify_random(sim, count, seed, progress, rule=rule, verilog=verilog)
         except _Stopped as stopped:
             result = stopped.result
     found = result.first_mismatch
@@ -112,9 +129,18 @@ def _random(
         result.require_activity()
     elif waves is not None and found.configuration is not None:
         file = waves / f"seed-{seed}-configuration-{found.configuration}"
-        verify_random(sim, 1, seed, first=found.configuration, rule=rule, waves=file)
+        verify_random(sim, 1, seed, first=found.configuration, rule=rule, waves=file, verilog=verilog)
         output.note(f"waveform of the mismatch: {_written(file)}")
     return result
+
+
+def _gates(array: ArrayConfig) -> str:
+    """Verilog of the array's ECP5 netlist."""
+    from ..boards.gates import to_verilog
+    from ..boards.netlist import synthesise_netlist, to_rtlil
+    from ..rtl.array import Array
+
+    return to_verilog(synthesise_netlist(to_rtlil(Array(array))), "ecp5")
 
 
 def _samples(

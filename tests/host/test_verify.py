@@ -59,7 +59,7 @@ def test_equality_is_reported_in_the_promised_keys(
     assert result["compared"] == 4000
     assert result["mismatched"] == 0
     assert result["first_mismatch"] is None
-    assert runs.calls == [{"sim": "icarus", "count": 4, "seed": 9, "rule": None}]
+    assert runs.calls == [{"sim": "icarus", "count": 4, "seed": 9, "rule": None, "verilog": None}]
 
 
 def test_the_first_mismatch_ends_with_one_and_its_coordinates(
@@ -128,3 +128,19 @@ def test_a_model_goes_on_learning_in_hardware(
     assert verified["samples"] == 4
     assert verified["mismatched"] == 0
     assert verified["compared"] > 4 * (64 * 8 + 8 * 10)
+
+
+def test_a_netlist_is_synthesised_for_each_random_array(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    runs = Runs()
+    monkeypatch.setattr(cosim_verify, "verify_random", runs)
+    assert call(["verify", "--netlist", "ecp5", "--random", "1", "--json"]) == 0
+    assert callable(runs.calls[0]["verilog"])
+    assert call(["verify", "--random", "1", "--json"]) == 0
+    assert runs.calls[1]["verilog"] is None
+    capsys.readouterr()
+    assert call(["verify", "--netlist", "ecp5", "--model", str(tmp_path / "m.npz")]) == 2
+    assert "--netlist belongs to --random" in capsys.readouterr().err
+    assert call(["verify", "--netlist", "ecp7"]) == 2
+    assert "no family is called" in capsys.readouterr().err
