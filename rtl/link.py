@@ -19,7 +19,6 @@ from ..arch.packets import (
     NARROW_ROW_BITS,
     PROTOCOL_VERSION,
     REQUEST_HEADER,
-    RESULT_INDEX_BITS,
     RESULTS_SPACE,
     Answer,
     LinkRegister,
@@ -29,7 +28,7 @@ from ..arch.packets import (
 from ..arch.registers import ADDRESS_BITS, DATA_BITS, OFFSET_BITS
 from .host import REQUEST_BITS
 from .packets import BYTE, PacketReceiver, PacketTransmitter
-from .rings import COUNT_BITS, Ring, SampleQueue
+from .rings import COUNT_BITS, Ring, SampleQueue, result_word
 
 WORD_BYTES = DATA_BITS // BYTE
 SETTLED_CLOCKS = 15
@@ -92,21 +91,14 @@ class Link(wiring.Component):
         connect(m, self.transmitter.line, flipped(self.transmit))
         connect(m, self.queue.items, flipped(self.items))
         connect(m, flipped(self.events), self.event_ring.words)
-        self._keep_results(m)
+        m.d.comb += [
+            self.result_ring.words.valid.eq(self.results.valid),
+            self.result_ring.words.payload.eq(result_word(self.results.payload, self.array.membrane_bits)),
+            self.results.ready.eq(self.result_ring.words.ready),
+        ]
         self._watch(m)
         self._execute(m)
         return m
-
-    def _keep_results(self, m: Module) -> None:
-        """A result as one word: the value in bits 15..0, its index, whether it is the sample's last."""
-        bits = self.array.membrane_bits
-        words, result = self.result_ring.words, self.results.payload
-        index, last = result[bits : bits + RESULT_INDEX_BITS], result[bits + 16]
-        m.d.comb += [
-            words.valid.eq(self.results.valid),
-            self.results.ready.eq(words.ready),
-            words.payload.eq(Cat(result[:bits], Const(0, 16 - bits), index, last)),
-        ]
 
     def _watch(self, m: Module) -> None:
         """Counters of frames, and whether the array has been waiting for more than a moment."""

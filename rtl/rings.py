@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Const, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arch.array import ceil_log2
 from ..arch.events import ItemKind, pack_item
+from ..arch.packets import RESULT_INDEX_BITS
 from .bram import Bram
 
 COUNT_BITS = 16
@@ -135,3 +136,9 @@ class Ring(wiring.Component):
         with m.If(memory.write_enable):
             m.d.sync += self.head.eq(self.head + 1)
         return m
+
+
+def result_word(result: Value, value_bits: int) -> Value:
+    """A result of the array as one word: the value in bits 15..0, its index, whether it is the sample's last."""
+    index, last = result[value_bits : value_bits + RESULT_INDEX_BITS], result[value_bits + 16]
+    return Cat(result[:value_bits], Const(0, 16 - value_bits), index, last)
