@@ -8,7 +8,7 @@ import sys
 from .array import UNITS
 from .registers import DESCRIPTOR, DESCRIPTOR_WORDS, REGISTERS, Space
 
-_SPACES = {
+SPACES = {
     Space.REGISTERS: ("register", "the table below"),
     Space.DESCRIPTORS: ("layer · 8 + word", "the layer descriptors below"),
     Space.SURROGATE: ("index", "16 entries of the surrogate table, written to every core"),
@@ -41,7 +41,7 @@ def page() -> str:
         "",
         "| space | name | offset | holds |",
         "|---|---|---|---|",
-        *(f"| {space.value} | {space.name.lower()} | {offset} | {doc} |" for space, (offset, doc) in _SPACES.items()),
+        *(f"| {space.value} | {space.name.lower()} | {offset} | {doc} |" for space, (offset, doc) in SPACES.items()),
         "",
         "`chunks = ⌈lanes · bits / 32⌉`, bits of a lane's weight, written in order. Where neurons and rows stand:",
         "[array.md](array.md#where-things-are).",

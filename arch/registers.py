@@ -95,7 +95,7 @@ _FIXED: tuple[tuple[str, Literal["rw", "ro", "wo"], int, str], ...] = (
     ("error", "rw", 8, "bit 0: mse, not softmax; bit 1: on the membrane, not the current; 7..4: error_shift"),
     ("record", "rw", 1, "bit 0: send every spike to the event stream"),
     ("apply", "rw", 1, "bit 0: weights act from the next sample on, not from the next step"),
-    ("units", "ro", 8, "optional units that the array has, a bit each, in the order of the table below"),
+    ("units", "ro", 8, "optional units that the array has, a bit each"),
 )  # fmt: skip
 
 REGISTERS: tuple[Register, ...] = tuple(
