@@ -171,18 +171,11 @@ class BusDriver(ArrayDriver):
         return answers
 
     async def together(self, reads: Sequence[int], writes: Sequence[tuple[int, int]]) -> list[int]:
-        """Words of `reads`, while `writes` go on beside them."""
-        words: list[int] = []
-
-        async def read() -> None:
-            words.extend([await self.read(address) for address in reads])
-
-        async def write() -> None:
-            for address, word in writes:
-                await self.write(address, word)
-
-        await Combine(cocotb.start_soon(read()), cocotb.start_soon(write()))
-        return words
+        """Words of `reads`, with all of them and all `writes` under way at once, as far as the bus takes them."""
+        writing = [cocotb.start_soon(self.write(address, word)) for address, word in writes]
+        reading = [cocotb.start_soon(self.read(address)) for address in reads]
+        await Combine(*writing, *reading)
+        return [task.result() for task in reading]
 
     def _check_reply(self, address: int, reply: int) -> None:
         if reply != Reply.OKAY:

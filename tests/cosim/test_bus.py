@@ -17,7 +17,7 @@ from trifactor.arch.errors import DeviceError
 from trifactor.arch.link import Depths
 from trifactor.arch.packets import EVENTS_SPACE, LINK_SPACE, RESULTS_SPACE
 from trifactor.arch.placement import fitted
-from trifactor.arch.registers import BY_NAME, IDENTITY, REGISTERS, Space
+from trifactor.arch.registers import BY_NAME, IDENTITY, MAP_VERSION, REGISTERS, Space
 from trifactor.arch.rules import network_for, rule_named
 from trifactor.cosim.bus_session import build_bus, bus_session
 from trifactor.cosim.driven import DrivenDevice
@@ -236,13 +236,17 @@ def test_a_reset_at_work_leaves_nothing_behind(sim: Simulator, bus: Bus) -> None
 
 
 @pytest.mark.parametrize("sim", ["icarus"])
-def test_reads_and_writes_go_on_beside_each_other(sim: Simulator) -> None:
-    """AXI4-Lite has a channel for each: neither starves the other, and neither sees the other's words."""
-    identity, seed = (at(Space.REGISTERS, BY_NAME[name].offset) for name in ("identity", "seed"))
+def test_many_accesses_are_under_way_at_once(sim: Simulator) -> None:
+    """AXI4-Lite has channels for reads and for writes: each answer belongs to its access, none is lost."""
+    names = ("identity", "version", "shape")
+    reads = [at(Space.REGISTERS, BY_NAME[names[index % 3]].offset) for index in range(60)]
+    state = [(at(Space.MEMBRANES, index % 4), 100 + index) for index in range(60)]
     with started(sim, "axi-lite", stall_seed=8) as session:
-        words = session.call("together", reads=[identity] * 50, writes=[(seed, word) for word in range(50)])
-        assert words == [IDENTITY] * 50
-        assert session.call("read_register", name="seed") == 49
+        words = session.call("together", reads=reads, writes=state)
+        assert words[:2] == [IDENTITY, MAP_VERSION]
+        assert words == words[:3] * 20
+        answers = session.call("replies", accesses=[("read", address, 0) for address, _ in state[-4:]])
+        assert [word for word, _ in answers] == [156, 157, 158, 159]
 
 
 @pytest.mark.parametrize("sim", ["icarus"])
