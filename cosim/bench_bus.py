@@ -25,12 +25,11 @@ CLOCK_LIMIT = 20_000
 
 
 def stalls(seed: int) -> Iterator[bool]:
-    """Whether a channel pauses, clock by clock: some clocks long, then some clocks not."""
+    """Whether a channel pauses, clock by clock: some clocks long, at times for longer than an access takes."""
     rng = random.Random(seed)
     while True:
-        for paused in (True, False):
-            yield from [paused] * int(rng.expovariate(0.4))
-        yield False
+        yield from [True] * int(rng.expovariate(rng.choice((0.5, 0.5, 0.03))))
+        yield from [False] * (1 + int(rng.expovariate(0.1)))
 
 
 class AxiLiteHost:

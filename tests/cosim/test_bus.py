@@ -124,6 +124,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(sim: Simulator, bus: Bus)
         assert words[-6:] == [0xDEADBEEF, 7, DEPTHS.items - 1, 0b11, 0, 0b01]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bus", BUSES)
 @pytest.mark.parametrize("sim", ["icarus"])
 def test_full_rings_stop_the_array_but_never_the_bus(sim: Simulator, bus: Bus) -> None:
@@ -182,7 +183,7 @@ def test_full_rings_stop_the_array_but_never_the_bus(sim: Simulator, bus: Bus) -
             assert np.array_equal(got, want)
 
 
-@pytest.mark.parametrize("bus", BUSES)
+@pytest.mark.parametrize("bus", ["wishbone", pytest.param("axi-lite", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("sim", ["icarus"])
 def test_whatever_is_asked_is_answered(sim: Simulator, bus: Bus) -> None:
     """Random accesses, sensible and not, then a reset: the array learns as if nothing had been."""

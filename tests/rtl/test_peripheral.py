@@ -26,10 +26,10 @@ SEED = bus_address(Space.REGISTERS, BY_NAME["seed"].offset, BITS)
 COMMAND = bus_address(Space.REGISTERS, BY_NAME["command"].offset, BITS)
 
 
-async def cycle(dut: Any, ctx: Any, address: int, word: int | None = None) -> tuple[int, int, bool]:
+async def cycle(dut: Any, ctx: Any, address: int, word: int | None = None, select: int = 15) -> tuple[int, int, bool]:
     """One cycle of Wishbone: clocks until its answer, the word, whether it was `ack`."""
     wb = dut.wb
-    for port, value in ((wb.adr, address), (wb.dat_w, word or 0), (wb.we, word is not None), (wb.sel, 15)):
+    for port, value in ((wb.adr, address), (wb.dat_w, word or 0), (wb.we, word is not None), (wb.sel, select)):
         ctx.set(port, value)
     ctx.set(wb.cyc, 1)
     ctx.set(wb.stb, 1)
@@ -100,6 +100,21 @@ def test_a_broken_cycle_gets_no_answer_and_the_next_its_own(simulate: Simulate) 
             assert (word, done) == (0xCAFE, True), length
             assert clocks < REGISTER_CLOCKS + MEMORY_CLOCKS
         assert 0 < answered < 5
+
+    simulate(dut, bench)
+
+
+def test_a_word_is_written_whole_or_not_at_all(simulate: Simulate) -> None:
+    dut = Peripheral(ARRAY, DEPTHS, "wishbone", version="1.2.3")
+
+    async def bench(ctx: Any) -> None:
+        await cycle(dut, ctx, SEED, 0xCAFE)
+        for address in (SEED, bus_address(LINK_SPACE, BusRegister.RESULTS_TAIL, BITS)):
+            for select in range(15):
+                _, _, done = await cycle(dut, ctx, address, 0xFFFF_FFFF, select)
+                assert done == (select == 0)
+        assert (await cycle(dut, ctx, SEED))[1] == 0xCAFE
+        assert (await cycle(dut, ctx, bus_address(LINK_SPACE, BusRegister.RESULTS_TAIL, BITS)))[1] == 0
 
     simulate(dut, bench)
 
