@@ -46,6 +46,13 @@ MANY = "1,2,3,4,5,6,7"
 """Seeds where a test set is so small that one sample is half a point."""
 HIDDEN = (1, 2, 3, 4)
 
+FASTER = ("sltt-k", "s-tllr-dfa", "dalton", "tfr")
+"""Rules that learn digits better at eight times the rate of the others, as `rates` says."""
+BETTER = (
+    f"--axis rate=0 --rules {','.join(rule for rule in RULES if rule not in FASTER)}",
+    f"--axis rate=-3 --rules {','.join(FASTER)}",
+)
+
 EXPERIMENTS: dict[str, list[str]] = {
     # Fixed point against float: the same rule, steps, order and spikes, one sample at a time.
     "mnist": [
@@ -65,9 +72,10 @@ EXPERIMENTS: dict[str, list[str]] = {
         for how in ("", "--axis batch=16 --axis optimiser=adam --axis rate=8")
     ],
     "best": ["--dataset mnist --rules ottt-o --epochs 6"],
-    # Every rule with three rates, powers of two against exact products, the noise hash against a random source.
-    "rules": [f"{DIGITS} --rules {','.join(RULES)} --seeds 1,2,3 --axis rate=0,-3 --axis products=shift,exact"],
-    "noise": [f"{DIGITS} --rules {','.join(RULES)} --seeds 1,2,3 --axis rate=0,-3 --axis rounding=random"],
+    # Every rule at the better of two rates: powers of two, exact products, a random source in the noise hash's place.
+    "rates": [f"{DIGITS} --rules {','.join(RULES)} --axis rate=0,-3"],
+    "rules": [f"{DIGITS} {better} --seeds 1,2,3 --axis products=shift,exact" for better in BETTER],
+    "noise": [f"{DIGITS} {better} --seeds 1,2,3 --axis rounding=random" for better in BETTER],
     "bits": [
         f"{DIGITS} --rules ottt-o,s-tllr --seeds 1,2,3 --axis {axis}"
         for axis in (
