@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a simulation needs of the ECP5 cells of which Yosys has no model, as the array uses them, from Lattice's FPGA-TN-02204
-// (memory) and FPGA-TN-02205 (multipliers). A parameter with another value than here, or a mode beyond, is refused.
+// What a simulation needs of the ECP5 cells of which Yosys has no model, as its own maps (brams_map_16kd.v, dsp_map_18x18.v)
+// use them. A parameter with another value than here, or a mode beyond, is refused.
 
 // Port A writes, port B reads, both as wide; outputs are latches without a register. The contents start unknown.
 // A word read while it is written is undefined in silicon: here it comes inverted.

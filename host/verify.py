@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -19,12 +20,14 @@ from .plan import check_samples
 
 if TYPE_CHECKING:
     from ..arch.array import ArrayConfig
+    from ..boards.gates import Family
     from ..cosim.compare import Mismatch
     from ..cosim.simulators import Simulator
     from ..cosim.verify import VerifyResult
 
 RANDOM = 20
-FAMILIES = ("ecp5",)
+FAMILIES: dict[str, str] = {"ecp5": "ecp5", "ice40": "ice40-hx"}
+"""Of netlists that can be simulated, and the flow that makes them."""
 SAMPLES = 10
 
 
@@ -43,7 +46,7 @@ def verify(
     data_dir: DataDir = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Training samples of it.", show_default=str(SAMPLES))] = None,
     netlist: Annotated[
-        str | None, typer.Option(help="Simulate the netlist after synthesis: ecp5.", show_default="the array's RTL")
+        str | None, typer.Option(help="Simulate the netlist of ecp5 or ice40 cells.", show_default="the array's RTL")
     ] = None,
     waves: Annotated[Path | None, typer.Option(help="Folder for a waveform of the first mismatch.")] = None,
     json_output: Json = False,
@@ -55,7 +58,7 @@ def verify(
     if model is None and any(value is not None for value in (dataset, data_dir, limit)):
         raise ConfigurationError("--dataset, --data-dir and --limit belong to --model", "add --model FILE")
     if netlist is not None:
-        check_choice(netlist, FAMILIES, "family")
+        check_choice(netlist, tuple(FAMILIES), "family")
         if model is not None:
             raise ConfigurationError("--netlist belongs to --random", "leave --model away")
     if waves is not None:
@@ -111,7 +114,7 @@ def _random(
 ) -> VerifyResult:
     from ..cosim.verify import verify_random
 
-    verilog = None if netlist is None else _gates
+    verilog = None if netlist is None else partial(_gates, family=cast("Family", netlist))
 
     def progress(result: VerifyResult) -> None:
         update(result.configurations, note=f"{thousands(result.compared)} words compared")
@@ -134,13 +137,13 @@ def _random(
     return result
 
 
-def _gates(array: ArrayConfig) -> str:
-    """Verilog of the array's ECP5 netlist."""
+def _gates(array: ArrayConfig, family: Family) -> str:
+    """Verilog of the array's netlist."""
     from ..boards.gates import to_verilog
     from ..boards.netlist import synthesise_netlist, to_rtlil
     from ..rtl.array import Array
 
-    return to_verilog(synthesise_netlist(to_rtlil(Array(array))), "ecp5")
+    return to_verilog(synthesise_netlist(to_rtlil(Array(array)), family=FAMILIES[family]), family)
 
 
 def _samples(

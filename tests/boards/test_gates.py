@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -18,8 +15,7 @@ from trifactor.arch.network import Network
 from trifactor.arch.placement import fitted
 from trifactor.arch.rules import network_for, rule_named
 from trifactor.boards.gates import to_verilog
-from trifactor.boards.netlist import TOP, Netlist, cell_counts, synthesise_netlist, to_rtlil
-from trifactor.boards.tools import YOSYS
+from trifactor.boards.netlist import cell_counts, synthesise_netlist, to_rtlil
 from trifactor.cosim.harness import build_array
 from trifactor.cosim.verify import VerifyResult, verify_samples
 from trifactor.golden.initial import initial_state
@@ -47,15 +43,6 @@ def setting(name: str) -> tuple[ArrayConfig, str, str]:
 
 def network(rule: str, array: ArrayConfig) -> Network:
     return network_for(rule_named(rule), SIZES, array, **{name: array.has(name) for name in ("recurrent", "bias")})
-
-
-def ice40(text: str, folder: Path) -> Netlist:
-    """The netlist of `synth_ice40` as it comes."""
-    (folder / "top.il").write_text(text)
-    script = f"read_rtlil top.il; synth_ice40 -abc9 -top {TOP} -json netlist.json"
-    done = YOSYS.run(["-q", "-p", script], folder)
-    assert not done.returncode, done.stderr
-    return json.loads((folder / "netlist.json").read_text())["modules"][TOP]
 
 
 def compare(array: ArrayConfig, verilog: str, samples: int, rule: str = "ottt-o") -> VerifyResult:
@@ -94,9 +81,9 @@ def test_ecp5_gates_learn(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
-def test_ice40_gates_learn(name: str, tmp_path: Path) -> None:
+def test_ice40_gates_learn(name: str) -> None:
     array, text, rule = setting(name)
-    netlist = ice40(text, tmp_path)
+    netlist = synthesise_netlist(text, family="ice40-hx")
     counts = cell_counts(netlist)
     assert min(counts[cell] for cell in ("SB_LUT4", "SB_CARRY", "SB_RAM40_4K")) > 0
     require_equal(compare(array, to_verilog(netlist, "ice40"), 20, rule))
