@@ -15,9 +15,10 @@ from trifactor.arch.array import ArrayConfig
 from trifactor.arch.bus import BUS_REGISTERS, BusRegister, Reply, bus_address, window_bits, windows
 from trifactor.arch.errors import DeviceError
 from trifactor.arch.link import Depths
+from trifactor.arch.network import Network
 from trifactor.arch.packets import EVENTS_SPACE, LINK_SPACE, RESULTS_SPACE
 from trifactor.arch.placement import fitted
-from trifactor.arch.registers import BY_NAME, IDENTITY, MAP_VERSION, REGISTERS, Space
+from trifactor.arch.registers import BY_NAME, IDENTITY, MAP_VERSION, REGISTERS, Space, weight_chunks
 from trifactor.arch.rules import network_for, rule_named
 from trifactor.cosim.bus_session import build_bus, bus_session
 from trifactor.cosim.driven import DrivenDevice
@@ -60,21 +61,24 @@ def started(sim: Simulator, bus: Bus, stall_seed: int = 0) -> Session:
     return bus_session(build_bus(ARRAY, DEPTHS, bus, sim=sim), ARRAY, DEPTHS, bus, stall_seed=stall_seed)
 
 
-def learns(session: Session, seed: int, count: int = 6) -> None:
+def learns(session: Session, seed: int, count: int = 6, network: Network = NETWORK, array: ArrayConfig = ARRAY) -> None:
     """A learning run on the simulated peripheral is that of the golden model."""
-    inputs, labels = samples(count, seed)
-    expected, after, wanted = GoldenDevice(ARRAY, NETWORK, STATE)(inputs, labels, learn=True, record=("spikes",))
+    rng = np.random.default_rng(seed)
+    inputs = rng.integers(0, 2, (count, 4, network.inputs))
+    labels = rng.integers(0, network.outputs, count)
+    state = initial_state(network, array, 1)
+    expected, after, wanted = GoldenDevice(array, network, state)(inputs, labels, learn=True, record=("spikes",))
     assert wanted.counters["weight_updates"] > 30 * count
-    with DrivenDevice(session, ARRAY, NETWORK, STATE) as device:
-        outputs, state, record = device(inputs, labels, learn=True, record=("spikes",))
+    with DrivenDevice(session, array, network, state) as device:
+        outputs, learned, record = device(inputs, labels, learn=True, record=("spikes",))
         assert np.array_equal(outputs.readout, expected.readout)
-        for got, want in zip(state.weights, after.weights, strict=True):
+        for got, want in zip(learned.weights, after.weights, strict=True):
             assert np.array_equal(got, want)
             assert want.any()
         for got, want in zip(record.spikes, wanted.spikes, strict=True):
             assert np.array_equal(got, want)
         assert {name: record.counters[name] for name in wanted.counters} == wanted.counters
-    assert any(not np.array_equal(got, was) for got, was in zip(after.weights, STATE.weights, strict=True))
+    assert any(not np.array_equal(got, was) for got, was in zip(after.weights, state.weights, strict=True))
 
 
 @pytest.mark.parametrize("bus", BUSES)
@@ -83,6 +87,18 @@ def learns(session: Session, seed: int, count: int = 6) -> None:
 )
 def test_it_learns_as_the_golden_model(sim: Simulator, bus: Bus, stall: int) -> None:
     learns(started(sim, bus, stall_seed=stall), seed=stall)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sim", ["icarus"])
+def test_words_wider_than_the_bus_and_several_cores(sim: Simulator) -> None:
+    """Weight words of three chunks, of which the map has four: `shadow` on two cores."""
+    bare = BARE.model_copy(update={"cores": 2, "lanes": 4})
+    network = network_for(rule_named("ottt-a"), (6, 11, 3), bare)
+    array = fitted(network, bare)
+    assert weight_chunks(array) == 3
+    build = build_bus(array, DEPTHS, "axi-lite", sim=sim)
+    learns(bus_session(build, array, DEPTHS, "axi-lite", stall_seed=4), 4, 4, network, array)
 
 
 @pytest.mark.parametrize("bus", BUSES)
