@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -62,9 +63,9 @@ def verilog(
     if bus == "stream" and any(waiting.values()):
         raise ConfigurationError("streams have no --items, --results, --events", "those are of a bus: --bus axi-lite")
     depths = None if bus == "stream" else overridden(Depths(), waiting)
-    _check_folder(out, force=force)
+    _prepare_folder(out, force=force)
+    output.note("making Verilog; a large array takes a minute or two")
     files = texts(array, depths, bus=bus, name=module)
-    out.mkdir(parents=True, exist_ok=True)
     for file, text in files.items():
         (out / file).write_text(text, encoding="utf-8")
     output.line(f"{len(files)} files in {out}; begin with {out / 'README.md'}")
@@ -119,9 +120,12 @@ def _module(name: str) -> str:
     return f"{STEM}_{name}" if name else STEM
 
 
-def _check_folder(folder: Path, *, force: bool) -> None:
-    """Raise `ConfigurationError` unless files can go into `folder`."""
+def _prepare_folder(folder: Path, *, force: bool) -> None:
+    """Make `folder`; raise `ConfigurationError`, or `OSError`, unless files can go into it."""
     if folder.exists() and not folder.is_dir():
         raise ConfigurationError(f"{folder}: not a folder", "name another with --out")
-    if folder.is_dir() and any(folder.iterdir()) and not force:
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()) and not force:
         raise ConfigurationError(f"{folder}: not empty", "name another with --out, or write into it with --force")
+    if not os.access(folder, os.W_OK):
+        raise ConfigurationError(f"{folder}: not writable", "name another with --out, or change its permissions")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -162,6 +163,14 @@ def test_force_writes_beside_what_is_there(tmp_path: Path) -> None:
     assert call([*words, "--force"]) == 0
     assert call([*words, "--force"]) == 0
     assert (tmp_path / "mine.txt").read_text() == "kept"
+
+
+def test_a_folder_that_cannot_be_written_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK)
+    assert call(["export", "verilog", "--out", str(tmp_path), *SMALL]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path}: not writable\nhint: ")
 
 
 @pytest.mark.parametrize(
