@@ -49,6 +49,7 @@ class ArrayConfig(BaseModel):
     products: Literal["shift", "exact"] = "shift"
     units: tuple[Unit, ...] = Field(default=(), description="optional units, of `UNITS`")
     signatures: bool = Field(default=False, description="write signatures, for verification")
+    counters: bool = Field(default=True, description="counters of events, words and clocks; without, they read as 0")
 
     weight_words: int = Field(default=4096, ge=1, le=1 << 18, description="weight words per core, `lanes` weights each")
     groups: int = Field(default=64, ge=1, le=1 << 12, description="neuron groups over all layers")
@@ -57,6 +58,9 @@ class ArrayConfig(BaseModel):
     layers: int = Field(default=8, ge=1, le=16, description="entries of the descriptor table")
     classes: int = Field(default=16, ge=2, le=64, description="most outputs of the readout")
     traces_per_word: Literal[1, 2, 4, 8] = 1
+    weight_memory: Literal["dual", "single"] = Field(
+        default="dual", description="ports of the weight memory; with a single one UPDATE takes two clocks a word"
+    )
 
     @field_validator("units")
     @classmethod

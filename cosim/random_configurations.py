@@ -100,6 +100,7 @@ def _array(rng: np.random.Generator) -> ArrayConfig:
         layers=1,
         classes=2,
         traces_per_word=_pick(rng, 1, 2, 4, 8),
+        weight_memory=_pick(rng, "dual", "dual", "single"),
     )
 
 

@@ -74,7 +74,8 @@ class Array(wiring.Component):
         m.submodules.readout = self.readout = Readout(config)
         m.submodules.modulate = self.modulate = Modulate(config)
         m.submodules.mix = self.mix = Mix()
-        m.submodules.accounting = self.account = Account(config)
+        if config.counters:
+            m.submodules.accounting = self.account = Account(config)
         self.cores = [Core(config, number) for number in range(config.cores)]
         for number, core in enumerate(self.cores):
             m.submodules[f"core_{number}"] = core
@@ -91,7 +92,8 @@ class Array(wiring.Component):
         self._connect_fire(m)
         self._connect_readout(m)
         self._connect_traces(m)
-        self._connect_account(m)
+        if config.counters:
+            self._connect_account(m)
         self._connect_host(m)
         if config.signatures:
             self._connect_signatures(m)
@@ -99,7 +101,7 @@ class Array(wiring.Component):
 
     def _connect_sequencer(self, m: Module) -> None:
         seq, lists, host = self.sequencer, self.lists, self.host
-        operand = Mux(self.readout.busy, self.readout.noise_index, self.rows.row)
+        operand = Mux(self.readout.busy, self.readout.noise_index, self.rows.noise_row)
         m.d.comb += [
             seq.seed.eq(host.seed),
             seq.sample.eq(host.sample),
@@ -119,7 +121,6 @@ class Array(wiring.Component):
             seq.sweep_busy.eq(self.traces.busy),
             seq.sweep_count.eq(self.traces.count),
             seq.readout_busy.eq(self.readout.busy),
-            seq.account_busy.eq(self.account.busy),
             lists.release.eq(seq.release),
             *([seq.apply.eq(host.apply)] if self.config.has("shadow") else []),
             host.sample_done.eq(seq.sample_done),
@@ -237,7 +238,7 @@ class Array(wiring.Component):
             self.modulate.total.eq(total),
             self.modulate.total_carry.eq(total_carry),
             self.modulate.psi.eq(rows.gather_psi),
-            self.modulate.noise.eq(rows.gather_noise),
+            self.modulate.noise.eq(self.mix.o),
             self.modulate.neuron.eq(rows.gather_row),
             self.modulate.shift.eq(seq.below_signal_shift),
         ]
@@ -452,6 +453,7 @@ class Array(wiring.Component):
         written = Signal()
         m.d.sync += written.eq(rows.write)
         m.d.comb += [
+            seq.account_busy.eq(account.busy),
             account.start.eq(seq.account),
             account.phase.eq(seq.account_phase),
             account.elapsed.eq(seq.elapsed),
@@ -466,11 +468,16 @@ class Array(wiring.Component):
             account.updates.eq(rows.updates),
             account.overs.eq(Mux(written, overs, self.fire.over_count | self.modulate.over_count)),
             account.trace_overs.eq(self.traces.overs),
+            account.counters.clear.eq(self.host.clear_counters),
+            account.counters.read.eq(self.host.counter_read),
+            account.counters.read_index.eq(self.host.counter_index),
+            self.host.counter_data.eq(account.counters.read_data),
+            self.host.counter_taken.eq(account.counters.taken),
+            self.host.counters_busy.eq(account.counters.busy),
         ]
 
     def _connect_host(self, m: Module) -> None:
         seq, host = self.sequencer, self.host
-        counters = self.account.counters
         # The sequencer does not start while the host holds it, so a grant may come a clock late. Until then memories
         # belong to the step in work.
         m.d.sync += self.granted.eq(seq.idle & host.hold)
@@ -480,12 +487,6 @@ class Array(wiring.Component):
             host.working.eq(~seq.idle | self.lists.ready_step),
             host.faults.eq(self.lists.fault),
             self.lists.clear_fault.eq(host.clear_counters),
-            counters.clear.eq(host.clear_counters),
-            counters.read.eq(host.counter_read),
-            counters.read_index.eq(host.counter_index),
-            host.counter_data.eq(counters.read_data),
-            host.counter_taken.eq(counters.taken),
-            host.counters_busy.eq(counters.busy),
             seq.descriptor_read.eq(self.granted & descriptors),
             seq.descriptor_write.eq(host.commit & (descriptors | host.clear)),
             seq.descriptor_address.eq(host.word),

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one memory of the array: one read port with a register, one write port."""
+"""The memories of the array: one read port with a register, one write port; or one port for both."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Assert, Module
+from amaranth.hdl import Assert, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from ..arch.array import ceil_log2
+
+READ_REGISTER = "bram_read_register"
+"""Name of the register behind every read port. A family whose blocks cannot start at 0 drops its initial value by it."""
 
 
 class Bram(wiring.Component):
@@ -17,17 +20,21 @@ class Bram(wiring.Component):
     `read_data` follows `read_address` one clock later while `read_enable`, and holds otherwise. Reading and writing the
     same word in the same clock is undefined in silicon: with `check` a simulation stops there.
 
+    With `single_port` the memory has one address, and reads of a clock that writes are lost: what large memories such
+    as SB_SPRAM256KA can do. `check` then stops a simulation at any clock that does both.
+
     The asynchronous read port with a register of its own and `no_rw_check` is what Yosys turns into a bare block RAM;
     Amaranth's synchronous port costs some 70 LUTs of collision logic.
     """
 
     latency = 1
 
-    def __init__(self, *, width: int, depth: int, check: bool = False) -> None:
+    def __init__(self, *, width: int, depth: int, single_port: bool = False, check: bool = False) -> None:
         if width < 1 or depth < 1:
             raise ValueError(f"a memory needs at least one bit and one word, not {width} x {depth}")
         self.width = width
         self.depth = depth
+        self.single_port = single_port
         self.check = check
         address_bits = max(1, ceil_log2(depth))
         super().__init__(
@@ -56,9 +63,23 @@ class Bram(wiring.Component):
             write.data.eq(self.write_data),
             read.addr.eq(self.read_address),
         ]
-        with m.If(self.read_enable):
-            m.d.sync += self.read_data.eq(read.data)
+        enable: Value = self.read_enable
+        clash = enable & self.write_enable
+        if self.single_port:
+            address = Signal.like(self.read_address)
+            m.d.comb += [
+                address.eq(Mux(self.write_enable, self.write_address, self.read_address)),
+                write.addr.eq(address),
+                read.addr.eq(address),
+            ]
+            enable = enable & ~self.write_enable
+        else:
+            clash &= self.read_address == self.write_address
+        # Nobody reads it before `read_enable`: without a reset it is the block's own register on every family.
+        held = Signal(self.width, reset_less=True, name=READ_REGISTER)
+        with m.If(enable):
+            m.d.sync += held.eq(read.data)
+        m.d.comb += self.read_data.eq(held)
         if self.check:
-            clash = self.read_enable & self.write_enable & (self.read_address == self.write_address)
             m.d.sync += Assert(~clash, "read and write of one word in one clock")
         return m

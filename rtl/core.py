@@ -13,7 +13,17 @@ from ..arch.noise import OWN_BITS, ROUND_BITS, ROW_NOISE_BITS, WORD_BITS
 from ..arch.registers import DATA_BITS, weight_chunks
 from .bram import Bram
 from .fixed import add_carry
-from .lane import REACH_BITS, RUN_BITS, FactorKind, Lane, factor_layout, kappa_layout, pair_layout, term_bits
+from .lane import (
+    REACH_BITS,
+    RUN_BITS,
+    FactorKind,
+    Lane,
+    factor_layout,
+    kappa_layout,
+    pair_layout,
+    term_bits,
+    write_delay,
+)
 from .neuron import Neuron
 from .noise import lane_noise
 from .pipeline import delayed
@@ -99,7 +109,9 @@ class Core(wiring.Component):
         config = self.config
         word_bits = config.lanes * config.lane_bits
         m.submodules.neuron = self.neuron
-        m.submodules.weights = weights = Bram(width=word_bits, depth=config.weight_words)
+        m.submodules.weights = weights = Bram(
+            width=word_bits, depth=config.weight_words, single_port=config.weight_memory == "single"
+        )
         m.submodules.factors = factors = Bram(
             width=len(self.factor_data.as_value()), depth=config.groups * config.lanes
         )
@@ -112,9 +124,14 @@ class Core(wiring.Component):
         m.d.comb += [
             weights.read_enable.eq(self.read),
             weights.read_address.eq(self.address),
-            weights.write_enable.eq(self.write | self.host_write),
-            weights.write_address.eq(self.write_address),
-            weights.write_data.eq(Cat(self._lane_word(lane) for lane in lanes)),
+            *(
+                port.eq(delayed(m, value, write_delay(config), f"late_{name}")[-1])
+                for name, port, value in (
+                    ("enable", weights.write_enable, self.write | self.host_write),
+                    ("address", weights.write_address, self.write_address),
+                    ("data", weights.write_data, Cat(self._lane_word(lane) for lane in lanes)),
+                )
+            ),
         ]
         m.d.sync += word.eq(weights.read_data)
         self._host(m, word, staged)

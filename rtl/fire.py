@@ -131,7 +131,7 @@ class Fire(wiring.Component):
             self.events.payload.eq(Cat(event_neuron, self.layer)),
             self.output_waits.eq((wants["output"] & ~taken["output"]).any() & self.done),
             self.retire.eq(slot_done),
-            self.retire_state.eq((group << lane_bits) + out_slot),
+            self.retire_state.eq(Cat(out_slot[:lane_bits], group)),
             self.retire_neuron.eq(out_neuron),
             self.over_count.eq(Mux(slot_done, sum(self.overs, start=Const(0, 1)), 0)),
         ]
@@ -139,7 +139,7 @@ class Fire(wiring.Component):
         m.d.comb += [
             self.idle.eq(~busy),
             self.slot_valid.eq(walking),
-            self.state.eq((group << lane_bits) + self.slot),
+            self.state.eq(Cat(self.slot[:lane_bits], group)),
         ]
         for number in range(cores):
             m.d.comb += self.live[number].eq(neuron + number < self.outputs)

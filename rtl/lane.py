@@ -17,6 +17,8 @@ from .fixed import add_carry, magnitude, partial_products, pow2_exponent, satura
 from .pipeline import delayed, wire
 
 EXPONENT_BITS = EXPONENT_MAX.bit_length()
+READ_CLOCK = 8
+"""Clock of the row pipeline at which the weight word is addressed."""
 RUN_BITS = 5
 REACH_BITS = 6
 """Signed bits of exponent(G) + exponent(p) - rate_shift."""
@@ -45,6 +47,11 @@ def kappa_layout(config: ArrayConfig) -> data.StructLayout:
 def lag(config: ArrayConfig) -> int:
     """Clocks that an update takes longer where synapses have traces of their own."""
     return 3 if config.has("eligibility") else 0
+
+
+def write_delay(config: ArrayConfig) -> int:
+    """Clocks by which a word's write is put off: on a single port reads and writes fall on clocks of unlike parity."""
+    return int(config.weight_memory == "single" and (Lane.write_clock(config) - READ_CLOCK) % 2 == 0)
 
 
 def eligibility_members(config: ArrayConfig) -> dict[str, In | Out]:

@@ -28,13 +28,18 @@ def factor_of(m: Module, config: ArrayConfig, size: Value, negative: Value, nois
     return factor
 
 
+NOISE_CLOCK = 3
+"""Clocks from a partial sum to the noise that its product needs."""
+
+
 class Modulate(wiring.Component):
     """`G_j = sign(delta_j) min(128, (min(65535, abs(delta_j)) psi_j + (r & (2**shift - 1))) >> shift)`, then a power of
     two. H_j likewise, with the post trace for psi, another shift, and r rotated.
 
     `valid` brings a partial sum of delta over one group, for the neuron at `index` of the list. It is added to what
     earlier groups left there if `add`, and kept there unless `last`, when the factor follows `latency` clocks later at
-    `factor`. The partial's read goes out one clock earlier, at `ahead_index`.
+    `factor`. The partial's read goes out one clock earlier, at `ahead_index`; the neuron's `noise` comes `NOISE_CLOCK`
+    clocks later.
     """
 
     latency = 6
@@ -76,7 +81,7 @@ class Modulate(wiring.Component):
         kept = delayed(m, self.valid & ~self.last, 1, "kept")[1]
         valid = delayed(m, self.valid & self.last, self.latency, "valid")
         neuron = delayed(m, self.neuron, self.latency, "neuron")[-1]
-        noise = delayed(m, self.noise, 5, "noise")
+        noise = delayed(m, self.noise, 2, "noise")
         negative = delayed(m, delta[-1], 4, "negative")
         m.d.comb += [
             partials.read_enable.eq(self.ahead),
@@ -109,14 +114,15 @@ class Modulate(wiring.Component):
         factor: Value,
         name: str,
     ) -> Value:
-        """One factor from the magnitude of delta, valid at clock 2, and `scale`; whether it was clamped, at clock 5."""
+        """One factor from the magnitude of delta, valid at clock 2, `scale`, valid at 0, and `noise`, that of clocks 3 to
+        5; whether it was clamped, at clock 5."""
         bits = DELTA_BITS + len(scale)
         product, noisy = Signal(bits, name=f"{name}_product"), Signal(bits + 1, name=f"{name}_noisy")
         clamped, over = Signal(FACTOR_BITS, name=f"{name}_clamped"), Signal(name=f"{name}_over")
         scale = delayed(m, scale, 2, f"{name}_scale")[-1]
         m.d.sync += [
             product.eq(partial_products(size, scale, 0, len(scale))),
-            noisy.eq(product + (noise[3][:SIGNAL_SHIFT_MAX] & low_mask(shift, SIGNAL_SHIFT_MAX))),
+            noisy.eq(product + (noise[0][:SIGNAL_SHIFT_MAX] & low_mask(shift, SIGNAL_SHIFT_MAX))),
         ]
         scaled = wire(m, noisy >> shift, "scaled")
         below = scaled[: FACTOR_BITS - 1]
@@ -125,7 +131,7 @@ class Modulate(wiring.Component):
             clamped.eq(Mux(far | scaled[FACTOR_BITS - 1], FACTOR_MAX, below)),
             over.eq(far | (scaled[FACTOR_BITS - 1] & below.any())),
         ]
-        m.d.comb += factor.eq(factor_of(m, self.config, clamped, negative[4], noise[5][25:], f"{name}_rounded"))
+        m.d.comb += factor.eq(factor_of(m, self.config, clamped, negative[4], noise[2][25:], f"{name}_rounded"))
         return over
 
 

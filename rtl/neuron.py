@@ -23,10 +23,10 @@ class Neuron(wiring.Component):
 
     ::
 
-        clock 0   the membrane's read is issued, the lane's current is picked
+        clock 0   the membrane's read is issued
         clock 1   v arrives
         clock 2   low half of decay * v
-        clock 3   high half
+        clock 3   high half; the lane's current is picked
         clock 4   u = saturate(((decay * v) >> decay_bits) + I)
         clock 5   s = u >= threshold, u - threshold; v written back one clock later
         clock 6   index = abs(u - threshold) >> surrogate_shift
@@ -36,6 +36,9 @@ class Neuron(wiring.Component):
     With `neuron = "cuba"` the current goes through a leak of its own first, `c = saturate(((current_decay * c) >>
     decay_bits) + I)`, which takes one clock more: `lag`. A membrane word then holds v in its lower half and c above.
     Everything stands still while `enable` is low. `latency` is 8, or 9 with a synaptic current.
+
+    `currents`, and `state` above the bits of `slot`, must stay until the group's last neuron has left: they are looked
+    at where they are used. `y` is that of a neuron that does not spike.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -104,6 +107,7 @@ class Neuron(wiring.Component):
         m = Module()
         config = self.config
         lag, bits = self.lag, config.membrane_bits
+        lane_bits = ceil_log2(config.lanes)
         m.submodules.membranes = membranes = Bram(width=bits * (1 + lag), depth=config.groups * config.lanes)
         m.submodules.table = table = Bram(width=config.surrogate_bits, depth=SURROGATE_ENTRIES)
         v_read = membranes.read_data[:bits].as_signed()
@@ -137,9 +141,10 @@ class Neuron(wiring.Component):
         with m.If(self.enable):
             valid = delayed(m, self.slot_valid, self.latency, "valid")
             live = delayed(m, self.slot_valid & self.live, self.latency, "live")
-            state = delayed(m, self.state, 6 + lag, "state")
-            currents = delayed(m, Array(self.currents)[self.slot], 5, "current")
-            held: Value = currents[5]
+            slots = delayed(m, self.slot, self.latency, "slot")
+            state = [Cat(slot[:lane_bits], self.state[lane_bits:]) for slot in slots]
+            m.d.sync += current.eq(Array(self.currents)[slots[3]])
+            held: Value = Array(self.currents)[slots[self.latency - 1]]
             if self.lag:
                 self._leak(m, Mux(self.first, 0, c_read), self.current_decay, leaked_c)
                 m.d.sync += [c.eq(clamped_c), c_over.eq(over_c)]
@@ -160,17 +165,19 @@ class Neuron(wiring.Component):
             afters = delayed(m, after, 2, "after")
             nears = delayed(m, near, 1, "near")
             overs = delayed(m, u_over & live[5 + lag], 3, "over")
-            y = delayed(m, Mux(self.from_membrane, u, held), 3, "y")
+            if lag:
+                held = delayed(m, held, 2, "c_held")[2]
+            y = Signal(signed(config.output.bits))
+            m.d.sync += y.eq(Mux(self.from_membrane, afters[1], held))
             written: Value = after
             if self.lag:
-                written = Cat(after, delayed(m, held, 1, "c_after")[1])
+                written = Cat(after, delayed(m, c, 2, "c_after")[2])
 
         host_write = Cat(self.host_data[:bits], self.host_data[16 : 16 + bits]) if lag else self.host_data
         # Alone v has all bits of the host's word, beside c 16.
         host_read: Value = v_read
         if lag:
             host_read = Cat(v_read, Const(0, 16 - bits), c_read)
-        m.d.comb += current.eq(currents[4])
         m.d.comb += [
             membranes.read_enable.eq((self.enable & self.slot_valid) | self.host_read),
             membranes.read_address.eq(Mux(self.host_read, self.host_state, self.state)),
@@ -189,19 +196,16 @@ class Neuron(wiring.Component):
             self.spike.eq(spikes[2]),
             self.psi.eq(Mux(nears[1], table.read_data, 0)),
             self.v.eq(afters[2]),
-            self.y.eq(y[3]),
+            self.y.eq(y),
             self.over.eq(overs[3]),
         ]
         if config.has("post-trace"):
-            with m.If(self.enable):
-                places = delayed(m, state[6 + lag], 2, "post_state")
-            self._post_trace(m, [*state[: 6 + lag], *places], valid)
+            self._post_trace(m, state, valid)
         if config.has("eligibility"):
             with m.If(self.enable):
-                places = delayed(m, state[6 + lag], 2, "kappa_place")
                 before = delayed(m, u, 3, "u_before")[-1]
                 limit = delayed(m, threshold, 3, "limit")[-1] if config.has("thresholds") else threshold
-            self._kappa(m, before, limit, places[-1], valid[self.latency])
+            self._kappa(m, before, limit, state[self.latency], valid[self.latency])
         return m
 
     def _kappa(self, m: Module, u: Value, threshold: Value, state: Value, leaving: Value) -> None:

@@ -53,8 +53,9 @@ class Mix(wiring.Component):
 
 
 def rotate_left(m: Module, value: Value, amount: Value) -> Value:
-    """32-bit `value` rotated left by a variable `amount`."""
-    for bit in range(BLOCK_BITS):
+    """32-bit `value` rotated left by a variable `amount`; the longest way first: where few bits are used, least is
+    moved far."""
+    for bit in reversed(range(BLOCK_BITS)):
         held = wire(m, value, f"turned_{bit}")
         value = Mux(amount[bit], held.rotate_left(1 << bit), held)
     return value

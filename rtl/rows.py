@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,8 +14,8 @@ from ..arch.formats import FACTOR_BITS, RATE_SHIFT_MAX
 from ..arch.noise import OWN_BITS, ROW_NOISE_BITS
 from .core import TREE_CLOCK
 from .fixed import pow2_exponent
-from .lane import REACH_BITS, REACH_MIN, RUN_BITS, Lane
-from .learning import Modulate
+from .lane import REACH_BITS, REACH_MIN, RUN_BITS, Lane, write_delay
+from .learning import NOISE_CLOCK, Modulate
 from .noise import Mix, group_words, leading_ones, ones_ladder, round_noise, row_noise, run_of_ones
 from .pipeline import delayed
 
@@ -65,7 +65,8 @@ class Rows(wiring.Component):
 
     Names carry clocks: `index` is issued at clock 0, `row` and `amount` come back from the list at clock 1. The
     accumulators `words`, `skipped` and `updates` count since `start`. With `all_groups` no group is skipped; a row
-    whose `amount` is 0 then moves nothing.
+    whose `amount` is 0 then moves nothing. On a weight memory with a single port UPDATE issues a word every second
+    clock.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -96,6 +97,7 @@ class Rows(wiring.Component):
                 "read": Out(1),
                 "row": In(config.row_bits),
                 "amount": In(FACTOR_BITS),
+                "noise_row": Out(config.row_bits),
                 "noise_word": In(32),
                 # cores
                 "address": Out(address),
@@ -130,7 +132,6 @@ class Rows(wiring.Component):
                 "gather_last": Out(1),
                 "gather_row": Out(config.row_bits),
                 "gather_psi": Out(config.surrogate_bits),
-                "gather_noise": Out(32),
                 # fire
                 "fire_idle": In(1),
                 "fire_group": Out(config.group_bits),
@@ -156,8 +157,13 @@ class Rows(wiring.Component):
         entry = Signal(self.config.count_bits)
         drain = Signal(range(DRAIN_CLOCKS + 1))
         # UPDATE ends with its last write; GATHER goes on through MODULATE.
-        early = DRAIN_CLOCKS - Lane.write_clock(self.config) - 2
+        early = DRAIN_CLOCKS - Lane.write_clock(self.config) - write_delay(self.config) - 2
         in_flight = Signal()
+        # On a single port every second clock of an UPDATE is for writes.
+        turn: Value = Const(1)
+        if self.config.weight_memory == "single":
+            turn = Signal(init=1)
+            m.d.sync += turn.eq((self.verb != Verb.UPDATE) | ~turn)
         scatter = self.verb == Verb.SCATTER
         last_group = walk.last_group
         m.d.comb += last_group.eq(walk.group + 1 == self.groups)
@@ -200,8 +206,8 @@ class Rows(wiring.Component):
                     with m.Else():
                         m.next = "FETCH"
             with m.State("STREAM"):
-                m.d.comb += walk.issue.eq(1)
-                with m.If(last_entry):
+                m.d.comb += walk.issue.eq(turn)
+                with m.If(last_entry & turn):
                     with m.If(scatter):
                         m.next = "CAPTURE"
                     with m.Else():
@@ -289,18 +295,16 @@ class Rows(wiring.Component):
         update = self.verb == Verb.UPDATE
         gather = self.verb == Verb.GATHER
 
-        last_clock = max(SUM_CLOCK, write_clock)
-        valid = delayed(m, walk.issue, last_clock, "valid")
-        swap = delayed(m, walk.issue_swap, 8, "swap")
+        valid = delayed(m, walk.issue, max(SUM_CLOCK, write_clock), "valid")
+        swap = delayed(m, walk.issue_swap, SUM_CLOCK - 1, "swap")
         capture = delayed(m, walk.issue_capture, 11, "capture")
-        index = delayed(m, self.index, SUM_CLOCK, "index")
         row = [Signal(1), *delayed(m, self.row, SUM_CLOCK - 1, "row")]
         amount = [Signal(1), *delayed(m, self.amount, SUM_CLOCK - 1, "amount")]
         base = delayed(m, walk.group_address, 1, "base")[1]
         address_2 = Signal(config.weight_address_bits)
         m.d.sync += address_2.eq(base + self.row)
         address = [Signal(1), Signal(1), *delayed(m, address_2, write_clock - 2, "address")]
-        word = [*([Signal(1)] * HASH_CLOCK), *delayed(m, self.noise_word, last_clock - HASH_CLOCK, "word")]
+        word = [*([Signal(1)] * HASH_CLOCK), *delayed(m, self.noise_word, write_clock - HASH_CLOCK, "word")]
 
         neuron_7 = Signal(config.row_bits + 1)
         with m.If(swap[6]):
@@ -342,18 +346,22 @@ class Rows(wiring.Component):
             self.write_row_noise.eq(word[write_clock]),
             self.write_neuron.eq(delayed(m, neuron_7, write_clock - HASH_CLOCK, "neuron")[-1]),
         ]
+        with m.If(swap[SUM_CLOCK - 1]):
+            m.d.sync += self.ahead_index.eq(0)
+        with m.Elif(valid[SUM_CLOCK - 1]):
+            m.d.sync += self.ahead_index.eq(self.ahead_index + 1)
         last = delayed(m, walk.last_group, SUM_CLOCK, "last")
         add = delayed(m, walk.add, SUM_CLOCK, "add")
         m.d.comb += [
             self.ahead.eq(valid[SUM_CLOCK - 1] & gather),
-            self.ahead_index.eq(index[SUM_CLOCK - 1]),
             self.gather.eq(valid[SUM_CLOCK] & gather),
-            self.gather_index.eq(index[SUM_CLOCK]),
+            self.gather_index.eq(delayed(m, self.ahead_index, 1, "index")[1]),
             self.gather_add.eq(add[SUM_CLOCK]),
             self.gather_last.eq(last[SUM_CLOCK]),
             self.gather_row.eq(row[SUM_CLOCK]),
             self.gather_psi.eq(amount[SUM_CLOCK]),
-            self.gather_noise.eq(word[SUM_CLOCK]),
+            # Only MODULATE needs the noise of a GATHER: it is made late, and so waits nowhere.
+            self.noise_row.eq(Mux(gather, row[SUM_CLOCK + NOISE_CLOCK - Mix.latency], self.row)),
         ]
         if config.has("eligibility"):
             m.d.comb += [

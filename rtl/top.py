@@ -13,8 +13,8 @@ from .array import Array
 from .link import Link
 from .uart import UartReceiver, UartTransmitter
 
-BLINK_BITS = 22
-"""A light stays on for 2**22 clocks: what happens once can be seen."""
+BLINK_BITS = 21
+"""What happens once is shown for 2**21 to 2**22 clocks: long enough to be seen."""
 
 
 class Top(wiring.Component):
@@ -54,12 +54,14 @@ class Top(wiring.Component):
         before = Signal()
         m.d.sync += before.eq(link.active)
         out = array.events.valid | array.results.valid
+        clocks = Signal(BLINK_BITS)
+        m.d.sync += clocks.eq(clocks + 1)
         m.d.comb += self.leds[0].eq(link.session)
         for led, shown in ((1, link.active != before), (2, out), (3, link.fault | receiver.damaged)):
-            clocks = Signal(BLINK_BITS, name=f"blink_{led}")
-            m.d.comb += self.leds[led].eq(clocks != 0)
+            seen = Signal(2, name=f"seen_{led}")
+            m.d.comb += self.leds[led].eq(seen.any())
             with m.If(shown):
-                m.d.sync += clocks.eq(~0)
-            with m.Elif(clocks != 0):
-                m.d.sync += clocks.eq(clocks - 1)
+                m.d.sync += seen[0].eq(1)
+            with m.Elif(clocks == 0):
+                m.d.sync += seen.eq(seen << 1)
         return m

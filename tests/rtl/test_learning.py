@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ import pytest
 
 from trifactor.arch.array import ArrayConfig
 from trifactor.arch.formats import SIGNAL_SHIFT_MAX
-from trifactor.rtl.learning import Modulate
+from trifactor.rtl.learning import NOISE_CLOCK, Modulate
 
 Simulate = Callable[..., None]
 GAP = 4
@@ -71,9 +72,16 @@ def test_factors_agree_with_the_law(
                 written.append((neuron, *values))
             overs += over
 
+    late: deque[int] = deque([0] * NOISE_CLOCK)
+
+    def pass_noise(ctx: Any, word: int) -> None:
+        late.append(word)
+        ctx.set(dut.noise, late.popleft())
+
     async def idle(ctx: Any, clocks: int) -> None:
         ctx.set(dut.valid, 0)
         for _ in range(clocks):
+            pass_noise(ctx, 0)
             await ctx.tick()
 
     async def bench(ctx: Any) -> None:
@@ -111,12 +119,12 @@ def test_factors_agree_with_the_law(
                         "total": total - (carry := int(total > config.signal.min and rng.getrandbits(1))),
                         "total_carry": carry,
                         "psi": psi[index],
-                        "noise": noise[index],
                         "neuron": neurons[index],
                         **({"post": trace[index]} if post else {}),
                     }
                     for name, value in values.items():
                         ctx.set(getattr(dut, name), value)
+                    pass_noise(ctx, noise[index])
                 ctx.set(dut.ahead, 0)
                 await ctx.tick()
                 await idle(ctx, GAP)

@@ -138,7 +138,7 @@ def test_steps_agree_with_the_golden_neuron(
     config = ArrayConfig(
         lanes=lanes,
         groups=16,
-        events=255,
+        events=511,
         membrane_bits=membrane_bits,
         decay_bits=decay_bits,
         surrogate_bits=surrogate_bits,
@@ -147,11 +147,11 @@ def test_steps_agree_with_the_golden_neuron(
     dut = Neuron(config)
     neurons = GROUPS * lanes
     dead = rng.randrange(lanes)
-    base = rng.randrange((16 - GROUPS) * lanes)
+    base = rng.randrange(16 - GROUPS) * lanes
     seen = {"spike": 0, "psi": 0, "over": 0, "post": 0}
 
     async def bench(ctx: Any) -> None:
-        for _ in range(4):
+        for _ in range(10):
             params = random_params(rng, config, reset, spiking, neurons)
             on_membrane = bool(rng.getrandbits(1))
             await configure(ctx, dut, params, on_membrane, base)
@@ -171,7 +171,10 @@ def test_steps_agree_with_the_golden_neuron(
                     }
                     for index in range(neurons)
                 ]
-                outputs = await walk(ctx, dut, rng, stall, slots)
+                # A group's currents stay until its last neuron has left.
+                outputs: list[Any] = []
+                for first in range(0, neurons, lanes):
+                    outputs += await walk(ctx, dut, rng, stall, slots[first : first + lanes])
                 state, golden = step(params, state, current)
                 y = golden.membrane if on_membrane else golden.current
                 read = torch.zeros_like(y) if golden.post is None else golden.post
@@ -188,6 +191,9 @@ def test_steps_agree_with_the_golden_neuron(
                             "over": int(golden.saturated[index]),
                             "post": int(read[index]),
                         }
+                        # Only readouts are asked for it.
+                        if spiking and on_membrane:
+                            del got["y"]
                         assert got == {name: expected[name] for name in got}, (params, number, index)
                         for name in got.keys() & seen:
                             seen[name] += got[name] != 0
