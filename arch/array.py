@@ -58,6 +58,12 @@ class ArrayConfig(BaseModel):
     layers: int = Field(default=8, ge=1, le=16, description="entries of the descriptor table")
     classes: int = Field(default=16, ge=2, le=64, description="most outputs of the readout")
     traces_per_word: Literal[1, 2, 4, 8] = 1
+    serial_products: Literal["adders", "multipliers"] = Field(
+        default="adders", description="how the products of leaks, decays and psi are made; none of them is per lane"
+    )
+    noise_latency: Literal[2, 6] = Field(
+        default=6, description="clocks of the noise hash; 2 needs fewer registers and a slow clock"
+    )
     weight_memory: Literal["dual", "single"] = Field(
         default="dual", description="ports of the weight memory; with a single one UPDATE takes two clocks a word"
     )

@@ -47,7 +47,7 @@ def memories(array: ArrayConfig) -> dict[str, tuple[int, int, int]]:
         "traces": (1, array.traces_per_word * (FACTOR_BITS + array.has("shadow")), array.trace_words),
         "readout": (1, array.output.bits, array.classes),
         "descriptors": (1, 32, array.layers * DESCRIPTOR_WORDS),
-        "counters": (1, 32, 512),
+        **({"counters": (1, 32, 512)} if array.counters else {}),
         **_optional(array, neurons),
     }
 

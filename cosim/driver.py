@@ -204,7 +204,9 @@ class ArrayDriver:
         return image.unpack_traces(await self._read(Space.TRACES, 0, image.placement.axons))
 
     async def counters(self) -> dict[str, int]:
-        """All counters, those of cycles included."""
+        """All counters, those of cycles included; none of an array without."""
+        if not self.array.counters:
+            return {}
         names = [name for name, _ in (*COUNTERS, *CYCLE_COUNTERS)]
         words = await self._read(Space.REGISTERS, BY_NAME[names[0]].offset, len(names))
         return dict(zip(names, map(int, words), strict=True))

@@ -100,6 +100,8 @@ def _array(rng: np.random.Generator) -> ArrayConfig:
         layers=1,
         classes=2,
         traces_per_word=_pick(rng, 1, 2, 4, 8),
+        serial_products=_pick(rng, "adders", "adders", "multipliers"),
+        noise_latency=_pick(rng, 6, 6, 2),
         weight_memory=_pick(rng, "dual", "dual", "single"),
     )
 

@@ -73,7 +73,7 @@ class Array(wiring.Component):
         m.submodules.traces = self.traces = Traces(config)
         m.submodules.readout = self.readout = Readout(config)
         m.submodules.modulate = self.modulate = Modulate(config)
-        m.submodules.mix = self.mix = Mix()
+        m.submodules.mix = self.mix = Mix(latency=config.noise_latency)
         if config.counters:
             m.submodules.accounting = self.account = Account(config)
         self.cores = [Core(config, number) for number in range(config.cores)]

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from ..arch.array import ceil_log2
 
 READ_REGISTER = "bram_read_register"
-"""Name of the register behind every read port. A family whose blocks cannot start at 0 drops its initial value by it."""
+"""Name of the register behind every read port: where blocks cannot start at 0 a flow drops its initial value by it."""
 
 
 class Bram(wiring.Component):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Value, signed
 
+from ..arch.array import ArrayConfig
 from ..arch.formats import FACTOR_BITS, QFormat
 from .pipeline import wire
 
@@ -50,6 +51,17 @@ def partial_products(value: Value, factor: Value, first: int, last: int) -> Valu
         pairs = [terms[index : index + 2] for index in range(0, len(terms), 2)]
         terms = [pair[0] + pair[1] if len(pair) > 1 else pair[0] for pair in pairs]
     return terms[0] if terms else zero
+
+
+def product_halves(config: ArrayConfig, early: Value, late: Value, factor: Value) -> tuple[Value, Value]:
+    """Two values whose sum is `late * factor`, the first of them made from `early`, that is `late` a clock before.
+
+    Half of the shifts and adds each; or nothing, and a multiplier.
+    """
+    if config.serial_products == "multipliers":
+        return Const(0, 1), late * factor
+    halfway = len(factor) // 2
+    return partial_products(early, factor, 0, halfway), partial_products(late, factor, halfway, len(factor))
 
 
 def leading_one(value: Value) -> tuple[Value, Value]:

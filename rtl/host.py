@@ -32,7 +32,7 @@ READ_CLOCKS = 5
 
 
 class Host(wiring.Component):
-    """Takes one request at a time; reads answer in order, writes do not answer.
+    """Does one request at a time and takes it when it is done; reads answer then, in order, writes do not answer.
 
     A request to a memory first asks for the array to stand still (`hold`) and waits until it does (`granted`). The
     clear command writes zero to every word of every memory.
@@ -83,8 +83,9 @@ class Host(wiring.Component):
         """Address decoding, then one FSM."""
         m = Module()
         config = self.config
-        address = Signal(ADDRESS_BITS)
-        is_write = Signal()
+        # A request stays until it is done: it needs no registers here.
+        address = self.requests.payload[DATA_BITS : DATA_BITS + ADDRESS_BITS]
+        is_write = self.requests.payload[-1]
         wait = Signal(3)
         clear_word = Signal(OFFSET_BITS)
         deepest = max(
@@ -95,7 +96,11 @@ class Host(wiring.Component):
             SURROGATE_ENTRIES,
         )
         offset = address[:OFFSET_BITS]
-        m.d.comb += [self.space.eq(address[OFFSET_BITS:]), self.busy.eq(1)]
+        m.d.comb += [
+            self.data.eq(self.requests.payload),
+            self.space.eq(address[OFFSET_BITS:]),
+            self.busy.eq(1),
+        ]
         self._windows(m, offset, clear_word)
 
         register = offset[:6]
@@ -108,26 +113,26 @@ class Host(wiring.Component):
             m.d.sync += self.sample.eq(self.sample + 1)
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += [self.requests.ready.eq(1), self.busy.eq(self.requests.valid)]
-                m.d.sync += [
-                    Cat(self.data, address, is_write).eq(self.requests.payload),
-                    wait.eq(0),
-                ]
+                m.d.comb += self.busy.eq(self.requests.valid)
+                m.d.sync += wait.eq(0)
                 with m.If(self.requests.valid):
                     m.next = "MEMORY"
-                    with m.If(self.requests.payload[DATA_BITS + OFFSET_BITS : DATA_BITS + ADDRESS_BITS] == 0):
+                    with m.If(self.space == Space.REGISTERS):
                         m.next = "REGISTER"
             with m.State("REGISTER"):
+                m.d.comb += self.requests.ready.eq(1)
                 m.next = "IDLE"
                 with m.If(is_write):
                     self._register_write(m, register)
                     with m.If((register == BY_NAME["command"].offset) & self.data[1]):
-                        m.d.comb += self.clear_counters.eq(1)
+                        m.d.comb += [self.clear_counters.eq(1), self.requests.ready.eq(0)]
                         m.next = "CLEAR-COUNTERS"
                     with m.If((register == BY_NAME["command"].offset) & self.data[0]):
+                        m.d.comb += self.requests.ready.eq(0)
                         m.d.sync += [clear_word.eq(0), self.clear.eq(1)]
                         m.next = "CLEAR"
                 with m.Elif(is_counter):
+                    m.d.comb += self.requests.ready.eq(0)
                     m.next = "COUNTER"
                 with m.Else():
                     self._register_read(m, register)
@@ -137,10 +142,12 @@ class Host(wiring.Component):
                     m.d.comb += self.counter_read.eq(1)
                     m.next = "COUNTER-DATA"
             with m.State("COUNTER-DATA"):
+                m.d.comb += self.requests.ready.eq(1)
                 m.d.sync += self.responses.payload.eq(self.counter_data)
                 m.next = "RESPOND"
             with m.State("CLEAR-COUNTERS"):
                 with m.If(~self.counters_busy & wait[0]):
+                    m.d.comb += self.requests.ready.eq(1)
                     m.next = "IDLE"
                 m.d.sync += wait[0].eq(1)
             with m.State("CLEAR"):
@@ -150,6 +157,7 @@ class Host(wiring.Component):
                     m.d.sync += clear_word.eq(clear_word + 1)
                     m.d.comb += self.commit.eq(1)
                     with m.If(clear_word == deepest):
+                        m.d.comb += self.requests.ready.eq(1)
                         m.d.sync += self.clear.eq(0)
                         m.next = "IDLE"
             with m.State("MEMORY"):
@@ -164,9 +172,10 @@ class Host(wiring.Component):
                     # A weight word is complete in its staging register, and a trace's word has been read, by now.
                     with m.If(wait == 1):
                         last = self.place == weight_chunks(config) - 1
-                        m.d.comb += self.commit.eq((self.space != Space.WEIGHTS) | last)
+                        m.d.comb += [self.commit.eq((self.space != Space.WEIGHTS) | last), self.requests.ready.eq(1)]
                         m.next = "IDLE"
                 with m.Elif(wait == READ_CLOCKS - 1):
+                    m.d.comb += self.requests.ready.eq(1)
                     m.d.sync += self.responses.payload.eq(self.memory_data)
                     m.next = "RESPOND"
             with m.State("RESPOND"):

@@ -114,14 +114,15 @@ class Modulate(wiring.Component):
         factor: Value,
         name: str,
     ) -> Value:
-        """One factor from the magnitude of delta, valid at clock 2, `scale`, valid at 0, and `noise`, that of clocks 3 to
-        5; whether it was clamped, at clock 5."""
+        """One factor from the magnitude of delta, valid at clock 2, `scale`, valid at 0, and `noise` of clocks 3, 4, 5;
+        whether it was clamped, at clock 5."""
+        multiplies = self.config.serial_products == "multipliers"
         bits = DELTA_BITS + len(scale)
         product, noisy = Signal(bits, name=f"{name}_product"), Signal(bits + 1, name=f"{name}_noisy")
         clamped, over = Signal(FACTOR_BITS, name=f"{name}_clamped"), Signal(name=f"{name}_over")
         scale = delayed(m, scale, 2, f"{name}_scale")[-1]
         m.d.sync += [
-            product.eq(partial_products(size, scale, 0, len(scale))),
+            product.eq(size * scale if multiplies else partial_products(size, scale, 0, len(scale))),
             noisy.eq(product + (noise[0][:SIGNAL_SHIFT_MAX] & low_mask(shift, SIGNAL_SHIFT_MAX))),
         ]
         scaled = wire(m, noisy >> shift, "scaled")

@@ -11,7 +11,7 @@ from ..arch.array import ArrayConfig, ceil_log2
 from ..arch.formats import FACTOR_BITS
 from ..arch.network import SURROGATE_ENTRIES
 from .bram import Bram
-from .fixed import leading_one, magnitude, partial_products, saturate, saturate_unsigned
+from .fixed import leading_one, magnitude, partial_products, product_halves, saturate, saturate_unsigned
 from .lane import kappa_layout
 from .pipeline import delayed, wire
 
@@ -265,16 +265,16 @@ class Neuron(wiring.Component):
         """
         config = self.config
         m.submodules.post_traces = memory = Bram(width=FACTOR_BITS, depth=config.groups * config.lanes)
-        halfway = (config.decay_bits + 1) // 2
         read_at = self.latency - 4
         q, old, older = (Signal(FACTOR_BITS, name=name) for name in ("q", "q_old", "q_older"))
         low = Signal(FACTOR_BITS + config.decay_bits + 1)
         decayed = Signal(FACTOR_BITS)
         with m.If(self.enable):
-            product = low + partial_products(old, self.post_decay, halfway, config.decay_bits + 1)
+            first, second = product_halves(config, q, old, self.post_decay)
+            product = low + second
             m.d.sync += [
                 q.eq(Mux(self.first, 0, memory.read_data)),
-                low.eq(partial_products(q, self.post_decay, 0, halfway)),
+                low.eq(first),
                 old.eq(q),
                 older.eq(old),
                 decayed.eq(product >> config.decay_bits),
@@ -296,12 +296,9 @@ class Neuron(wiring.Component):
     def _leak(self, m: Module, value: Value, decay: Value, leaked: Signal) -> None:
         """`leaked` is `(decay * value) >> decay_bits` three clocks later: the product takes two of them."""
         bits = self.config.decay_bits
-        halfway = (bits + 1) // 2
         shape = signed(self.config.membrane_bits + bits + 2)
         low, product = Signal(shape, name=f"{leaked.name}_low"), Signal(shape, name=f"{leaked.name}_product")
         values = delayed(m, value, 2, f"{leaked.name}_value")
-        m.d.sync += [
-            low.eq(partial_products(values[1], decay, 0, halfway)),
-            product.eq(low + partial_products(values[2], decay, halfway, bits + 1)),
-        ]
+        first, second = product_halves(self.config, values[1], values[2], decay)
+        m.d.sync += [low.eq(first), product.eq(low + second)]
         m.d.comb += leaked.eq(product >> bits)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -21,23 +23,23 @@ from ..arch.noise import (
 )
 from .pipeline import wire
 
-SHARED_STEP = 3
-"""The step of `Mix` that has no register behind it: an xor before an add."""
+_REGISTERS = {6: (0, 1, 2, 4, 5), 2: (5,)}
+"""The steps of `Mix` with a register behind them, by its latency. Of six clocks one has an xor and an add."""
 
 
 class Mix(wiring.Component):
     """`o = mix(i)` of `arch.noise`, one value a clock, `latency` clocks later.
 
-    A register on the input, then one after each step, but for one xor that shares a clock with the add behind it.
+    A register on the input, then one after each step, but for one xor that shares a clock with the add behind it; or,
+    with a `latency` of 2, one after the last step alone.
     """
 
-    latency = len(MIX_STEPS)
-
-    def __init__(self) -> None:
+    def __init__(self, *, latency: Literal[2, 6]) -> None:
+        self.latency = latency
         super().__init__({"i": In(WORD_BITS), "o": Out(WORD_BITS)})
 
     def elaborate(self, platform: object) -> Module:
-        """Six registers for six steps and the input."""
+        """Registers, and steps between them."""
         m = Module()
         value = Signal(WORD_BITS, name="taken")
         m.d.sync += value.eq(self.i)
@@ -45,8 +47,9 @@ class Mix(wiring.Component):
             left = value ^ constant
             right = value >> amount if combine.endswith("shr") else (value << amount)[:WORD_BITS]
             stage = Signal(WORD_BITS, name=f"stage_{number}")
-            shares = number == SHARED_STEP
-            m.d["comb" if shares else "sync"] += stage.eq(left + right if combine.startswith("add") else left ^ right)
+            registered = number in _REGISTERS[self.latency]
+            result = left + right if combine.startswith("add") else left ^ right
+            m.d["sync" if registered else "comb"] += stage.eq(result)
             value = stage
         m.d.comb += self.o.eq(value)
         return m

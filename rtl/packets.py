@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.crc import catalog
 from amaranth.lib.wiring import In, Out
 
 from ..arch.array import ceil_log2
@@ -60,13 +59,58 @@ class FrameDecoder(wiring.Component):
         return m
 
 
+class SerialCrc(wiring.Component):
+    """CRC-32 of bytes, a bit a clock: `busy` for eight clocks after `valid`, in which no byte may come.
+
+    `start` begins anew, with the byte that comes with it if there is one. `low` is the lowest byte of the checksum; if
+    `low` itself, inverted, is fed, the checksum moves on by a byte. `match`: the bytes were followed by their checksum.
+    """
+
+    POLYNOMIAL = 0xEDB8_8320
+    RESIDUE = 0xDEBB_20E3
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "start": In(1),
+                "valid": In(1),
+                "data": In(BYTE),
+                "busy": Out(1),
+                "low": Out(BYTE),
+                "match": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """The register of the division, lowest bit first, and the byte that is on its way into it."""
+        m = Module()
+        register = Signal(32, init=0xFFFF_FFFF)
+        bits = Signal(BYTE)
+        left = Signal(range(BYTE + 1))
+        m.d.comb += [
+            self.busy.eq(left != 0),
+            self.low.eq(~register[:BYTE]),
+            self.match.eq(register == self.RESIDUE),
+        ]
+        with m.If(self.valid):
+            m.d.sync += [bits.eq(self.data), left.eq(BYTE)]
+        with m.Elif(self.busy):
+            m.d.sync += [bits.eq(bits >> 1), left.eq(left - 1)]
+        with m.If(self.start):
+            m.d.sync += register.eq(~0)
+        with m.Elif(self.busy):
+            taps = Const(self.POLYNOMIAL, 32) & (register[0] ^ bits[0]).replicate(32)
+            m.d.sync += register.eq((register >> 1) ^ taps)
+        return m
+
+
 class PacketReceiver(wiring.Component):
     """Takes packets of the host in their order, each once, and hands out their headers and bodies.
 
     Members
     -------
     line : In(stream)
-        Bytes of the line, always taken.
+        Bytes of the line, one in nine clocks.
     bytes : Out(stream)
         Header and body, without the CRC, of every packet that is whole and the next one of its session, or a HELLO.
     expected : Out(8)
@@ -95,7 +139,7 @@ class PacketReceiver(wiring.Component):
         """A frame is written behind what was taken; its end takes it too, or forgets it."""
         m = Module()
         m.submodules.decoder = decoder = FrameDecoder()
-        m.submodules.crc = crc = catalog.CRC32_ISO_HDLC(BYTE).create()
+        m.submodules.crc = crc = SerialCrc()
         m.submodules.ring = ring = Bram(width=BYTE, depth=self.depth)
         position = ceil_log2(self.depth)
         written, taken, read = Signal(position), Signal(position), Signal(position)
@@ -108,9 +152,9 @@ class PacketReceiver(wiring.Component):
         room = Signal(position)
         full = Signal()
         m.d.comb += [
-            self.line.ready.eq(1),
+            self.line.ready.eq(~crc.busy),
             decoder.byte.eq(self.line.payload),
-            decoder.strobe.eq(self.line.valid),
+            decoder.strobe.eq(self.line.valid & ~crc.busy),
             crc.data.eq(decoder.payload),
             crc.valid.eq(decoder.valid),
             crc.start.eq(decoder.end),
@@ -129,7 +173,7 @@ class PacketReceiver(wiring.Component):
                 m.d.sync += header.as_value().eq(Cat(header.as_value()[BYTE:], decoder.payload))
 
         frame = REQUEST_HEADER.size + CRC_BYTES
-        sound = decoder.whole & crc.match_detected & (count == header.length + frame) & (header.length <= BODY_MAX)
+        sound = decoder.whole & crc.match & (count == header.length + frame) & (header.length <= BODY_MAX)
         hello = header.kind == Request.HELLO
         wanted = hello | (header.session == session) & (header.sequence == self.expected)
         with m.If(self.again_taken):
@@ -178,11 +222,11 @@ class PacketTransmitter(wiring.Component):
         """Fill, append the CRC, then for each block: look for its end, send its code, send its bytes."""
         m = Module()
         longest = ANSWER_HEADER.size + BODY_MAX + CRC_BYTES
-        m.submodules.crc = crc = catalog.CRC32_ISO_HDLC(BYTE).create()
+        m.submodules.crc = crc = SerialCrc()
         m.submodules.buffer = buffer = Bram(width=BYTE, depth=longest)
         place = Signal(range(longest + 2))
         end, start, stop = Signal.like(place), Signal.like(place), Signal.like(place)
-        checksum = Signal(32)
+        taken = Signal()
         is_zero = buffer.read_data == 0
         length = Signal(BYTE)
         m.d.comb += [
@@ -190,32 +234,32 @@ class PacketTransmitter(wiring.Component):
             buffer.write_address.eq(end),
             buffer.read_address.eq(place),
             buffer.read_enable.eq(1),
+            buffer.write_enable.eq(taken),
+            crc.valid.eq(taken),
             self.busy.eq(1),
         ]
+        with m.If(taken):
+            m.d.sync += end.eq(end + 1)
         with m.FSM():
             with m.State("FILL"):
                 m.d.comb += [
-                    self.bytes.ready.eq(1),
+                    self.bytes.ready.eq(~crc.busy),
                     self.busy.eq(end != 0),
+                    taken.eq(self.bytes.valid & ~crc.busy),
                     crc.data.eq(self.bytes.payload.data),
-                    crc.valid.eq(self.bytes.valid),
                     crc.start.eq(end == 0),
                     buffer.write_data.eq(self.bytes.payload.data),
-                    buffer.write_enable.eq(self.bytes.valid),
                 ]
-                with m.If(self.bytes.valid):
-                    m.d.sync += end.eq(end + 1)
-                    with m.If(self.bytes.payload.last):
-                        m.next = "CRC"
-            with m.State("CRC"):
-                m.d.sync += [checksum.eq(crc.crc), stop.eq(0)]
-                m.next = "APPEND"
+                m.d.sync += stop.eq(0)
+                with m.If(taken & self.bytes.payload.last):
+                    m.next = "APPEND"
             with m.State("APPEND"):
-                m.d.comb += [buffer.write_data.eq(checksum[:BYTE]), buffer.write_enable.eq(1)]
-                m.d.sync += [end.eq(end + 1), checksum.eq(checksum >> BYTE), stop.eq(stop + 1)]
-                with m.If(stop == CRC_BYTES - 1):
-                    m.d.sync += [place.eq(0), start.eq(0)]
-                    m.next = "READ"
+                m.d.comb += [taken.eq(~crc.busy), crc.data.eq(~crc.low), buffer.write_data.eq(crc.low)]
+                with m.If(taken):
+                    m.d.sync += stop.eq(stop + 1)
+                    with m.If(stop == CRC_BYTES - 1):
+                        m.d.sync += [place.eq(0), start.eq(0)]
+                        m.next = "READ"
             with m.State("READ"):
                 m.next = "LOOK"
             with m.State("LOOK"):

@@ -16,7 +16,6 @@ from .bram import Bram
 from .fixed import leading_one, magnitude
 from .lane import factor_layout
 from .learning import factor_of
-from .noise import Mix
 from .pipeline import delayed, wire
 
 DISTANCE_BITS = DISTANCE_MAX.bit_length()
@@ -27,6 +26,10 @@ def exp2_negative(distance: Value) -> Value:
     """`EXP2[distance & 31] >> (distance >> 5)`."""
     table = Array(Const(value, MANTISSA_BITS + 1) for value in EXP2)
     return table[distance[:FRACTION_BITS]] >> distance[FRACTION_BITS:]
+
+
+SIZE_CLOCK = 5
+"""Clock of a walk at which the error's magnitude is there."""
 
 
 class Turn(IntEnum):
@@ -42,11 +45,12 @@ class Readout(wiring.Component):
 
     Softmax walks the classes for their sum, for their errors, and once more for the label alone, whose error balances
     all others; mse walks them once. A walk takes one clock a class. The noise word of class `i` is
-    asked for at `noise_index` and must be at `noise` `Mix.latency + 1` clocks later.
+    asked for at `noise_index` and must be at `noise` `noise_latency + 1` clocks later.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
+        self.round_clock = max(SIZE_CLOCK, config.noise_latency + 1)
         class_bits = max(1, ceil_log2(config.classes))
         super().__init__(
             {
@@ -95,15 +99,15 @@ class Readout(wiring.Component):
         final = (index + 1 == self.classes) | (turn == Turn.LABEL)
         total = Signal(MANTISSA_BITS + 1 + ceil_log2(config.classes))
         logarithm = Signal(DISTANCE_BITS)
+        index_later = delayed(m, index, self.round_clock + 1, "index")
 
         m.d.comb += [
             memory.read_enable.eq(walking),
             memory.read_address.eq(index),
-            self.noise_index.eq(index),
+            self.noise_index.eq(index_later[self.round_clock - 1 - config.noise_latency]),
         ]
-        walk = delayed(m, walking, Mix.latency + 2, "walk")
+        walk = delayed(m, walking, self.round_clock + 1, "walk")
         summing = delayed(m, walking & (turn == Turn.SUM), 3, "summing")
-        index_later = delayed(m, index, Mix.latency + 2, "index")
         y = memory.read_data.as_signed()
         gap = Signal(bits + 1)
         scaled = Signal(signed(bits))
@@ -138,7 +142,7 @@ class Readout(wiring.Component):
                     m.next = "WAIT"
             with m.State("WAIT"):
                 m.d.sync += wait.eq(wait + 1)
-                with m.If(wait == Mix.latency + 4):
+                with m.If(wait == self.round_clock + 3):
                     m.d.sync += [wait.eq(0), walking.eq(1)]
                     m.next = "WALK"
                     with m.If(turn == Turn.SUM):
@@ -162,7 +166,8 @@ class Readout(wiring.Component):
     def _error(
         self, m: Module, exponential: Signal, scaled: Signal, index: list[Value], walk: list[Value], turn: Signal
     ) -> None:
-        """Clock 3: the error; 4: its sign and magnitude; 7: rounded; 8: written. The label's is written last."""
+        """Clock 4: the error; 5: its magnitude; then it waits for its noise, and is written a clock after that. The
+        label's is written last."""
         config = self.config
         error = Signal(signed(config.output.bits + 2))
         wrong = Signal(FACTOR_BITS + ceil_log2(config.classes))
@@ -180,11 +185,12 @@ class Readout(wiring.Component):
         size = wire(m, magnitude(error), "error_size")
         limited = Signal(FACTOR_BITS)
         m.d.sync += limited.eq(Mux(size > FACTOR_MAX, FACTOR_MAX, size))
-        sizes = delayed(m, limited, 2, "size")
-        negative = delayed(m, error[-1], 3, "negative")
-        last = Mix.latency + 2
+        waits = self.round_clock - SIZE_CLOCK
+        size = delayed(m, limited, waits, "size")[-1]
+        negative = delayed(m, error[-1], waits + 1, "negative")[-1]
+        last = self.round_clock + 1
         m.d.comb += [
-            self.factor.eq(factor_of(m, config, sizes[2], negative[3], self.noise[25:], "rounded")),
+            self.factor.eq(factor_of(m, config, size, negative, self.noise[25:], "rounded")),
             self.write.eq(walk[last] & (turn != Turn.SUM)),
             self.write_index.eq(index[last]),
         ]

@@ -6,7 +6,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arch.array import ArrayConfig, ceil_log2
@@ -16,13 +16,13 @@ from .core import TREE_CLOCK
 from .fixed import pow2_exponent
 from .lane import REACH_BITS, REACH_MIN, RUN_BITS, Lane, write_delay
 from .learning import NOISE_CLOCK, Modulate
-from .noise import Mix, group_words, leading_ones, ones_ladder, round_noise, row_noise, run_of_ones
+from .noise import group_words, leading_ones, ones_ladder, round_noise, row_noise, run_of_ones
 from .pipeline import delayed
 
-HASH_CLOCK = 1 + Mix.latency
-"""Clock at which a row's noise word is there."""
 SUM_CLOCK = TREE_CLOCK + 1
-"""Clock at which the sum over all cores is there."""
+"""Clock at which the sum over all cores is there, with a hash of `LONG_HASH` clocks."""
+LONG_HASH = 6
+"""Clocks of the hash that the clocks' numbers are for: what follows a shorter one is as much sooner."""
 DRAIN_CLOCKS = SUM_CLOCK + Modulate.latency + 2
 
 
@@ -157,6 +157,7 @@ class Rows(wiring.Component):
         entry = Signal(self.config.count_bits)
         drain = Signal(range(DRAIN_CLOCKS + 1))
         # UPDATE ends with its last write; GATHER goes on through MODULATE.
+        drained = DRAIN_CLOCKS - LONG_HASH + self.config.noise_latency
         early = DRAIN_CLOCKS - Lane.write_clock(self.config) - write_delay(self.config) - 2
         in_flight = Signal()
         # On a single port every second clock of an UPDATE is for writes.
@@ -255,10 +256,10 @@ class Rows(wiring.Component):
                         m.next = "STREAM"
             with m.State("DRAIN"):
                 m.d.sync += drain.eq(drain + 1)
-                with m.If((drain >= DRAIN_CLOCKS) & self.fire_idle & ~in_flight):
+                with m.If((drain >= drained) & self.fire_idle & ~in_flight):
                     m.d.sync += self.busy.eq(0)
                     m.next = "IDLE"
-                with m.If(drain == DRAIN_CLOCKS):
+                with m.If(drain == drained):
                     m.d.sync += drain.eq(drain)
 
     def _prefetch(self, m: Module, walk: _Walk) -> None:
@@ -290,27 +291,34 @@ class Rows(wiring.Component):
     def _pipeline(self, m: Module, walk: _Walk) -> None:
         """Delay lines from the issue to the last write."""
         config = self.config
-        write_clock = Lane.write_clock(config)
+        hash_clock = 1 + config.noise_latency
+        sooner = LONG_HASH - config.noise_latency
+        write_clock = Lane.write_clock(config) - sooner
+        sum_clock = SUM_CLOCK - sooner
+        # Only MODULATE needs the noise of a GATHER: it is made late, and so waits nowhere.
+        late_hash = sum_clock + NOISE_CLOCK - config.noise_latency
         scatter = self.verb == Verb.SCATTER
         update = self.verb == Verb.UPDATE
         gather = self.verb == Verb.GATHER
 
-        valid = delayed(m, walk.issue, max(SUM_CLOCK, write_clock), "valid")
-        swap = delayed(m, walk.issue_swap, SUM_CLOCK - 1, "swap")
-        capture = delayed(m, walk.issue_capture, 11, "capture")
-        row = [Signal(1), *delayed(m, self.row, SUM_CLOCK - 1, "row")]
-        amount = [Signal(1), *delayed(m, self.amount, SUM_CLOCK - 1, "amount")]
+        valid = delayed(m, walk.issue, max(sum_clock, write_clock), "valid")
+        swap = delayed(m, walk.issue_swap, sum_clock - 1, "swap")
+        capture = delayed(m, walk.issue_capture, hash_clock + 4, "capture")
+        row = [Signal(1), *delayed(m, self.row, max(sum_clock, late_hash) - 1, "row")]
+        amount = [Signal(1), *delayed(m, self.amount, sum_clock - 1, "amount")]
         base = delayed(m, walk.group_address, 1, "base")[1]
         address_2 = Signal(config.weight_address_bits)
         m.d.sync += address_2.eq(base + self.row)
         address = [Signal(1), Signal(1), *delayed(m, address_2, write_clock - 2, "address")]
-        word = [*([Signal(1)] * HASH_CLOCK), *delayed(m, self.noise_word, write_clock - HASH_CLOCK, "word")]
+        word = [*([Signal(1)] * hash_clock), *delayed(m, self.noise_word, write_clock - hash_clock, "word")]
 
-        neuron_7 = Signal(config.row_bits + 1)
-        with m.If(swap[6]):
-            m.d.sync += neuron_7.eq(walk.swap_neuron)
-        row_word = word[HASH_CLOCK]
-        noise = group_words(m, row_word, neuron_7, config.parallel)
+        neuron = Signal(config.row_bits + 1)
+        # Of the group that is on its way to the sum, and of the one that is there.
+        coming, now = (Signal(data.StructLayout({"add": 1, "last": 1}), name=name) for name in ("coming", "summed"))
+        with m.If(swap[hash_clock - 1]):
+            m.d.sync += [neuron.eq(walk.swap_neuron), coming.add.eq(walk.add), coming.last.eq(~walk.more)]
+        row_word = word[hash_clock]
+        noise = group_words(m, row_word, neuron, config.parallel)
         for lane_word, value in zip(self.noise, noise, strict=True):
             m.d.sync += lane_word.eq(value)
         m.d.sync += self.row_noise.eq(row_noise(row_word))
@@ -319,11 +327,11 @@ class Rows(wiring.Component):
             exponent = Signal(range(FACTOR_BITS + 1))
             m.d.sync += [
                 beyond.eq(leading_ones(m, self.row_noise) + OWN_BITS),
-                exponent.eq(pow2_exponent(m, amount[HASH_CLOCK], round_noise(row_word))),
+                exponent.eq(pow2_exponent(m, amount[hash_clock], round_noise(row_word))),
                 self.reach.eq(exponent - self.rate_shift),
             ]
             if config.has("shadow"):
-                idle = delayed(m, amount[HASH_CLOCK] == 0, 1, "idle")[1]
+                idle = delayed(m, amount[hash_clock] == 0, 1, "idle")[1]
                 with m.If(idle):
                     m.d.sync += self.reach.eq(REACH_MIN)
             ladders = [ones_ladder(m, value) for value in self.noise]
@@ -331,42 +339,39 @@ class Rows(wiring.Component):
                 run = run_of_ones(m, ladders[offset >> 5], 31 - (offset & 31), beyond, f"run_{offset}")
                 m.d.sync += self.runs[offset].eq(run)
         m.d.comb += [
-            self.address.eq(address[8]),
-            self.read_weights.eq(valid[8]),
-            self.swap.eq(swap[8]),
-            self.trace.eq(amount[8]),
+            self.address.eq(address[hash_clock + 1]),
+            self.read_weights.eq(valid[hash_clock + 1]),
+            self.swap.eq(swap[hash_clock + 1]),
+            self.trace.eq(amount[hash_clock + 1]),
             self.rate_room.eq(RATE_SHIFT_MAX - self.rate_shift),
-            self.valid.eq(valid[10] & ~update),
+            self.valid.eq(valid[hash_clock + 3] & ~update),
             self.scatter.eq(scatter),
-            self.event_shift.eq(amount[10]),
-            self.capture.eq(capture[11]),
+            self.event_shift.eq(amount[hash_clock + 3]),
+            self.capture.eq(capture[hash_clock + 4]),
             self.moving.eq(valid[write_clock - 2] & update),
             self.write.eq(valid[write_clock] & update),
             self.write_address.eq(address[write_clock]),
             self.write_row_noise.eq(word[write_clock]),
-            self.write_neuron.eq(delayed(m, neuron_7, write_clock - HASH_CLOCK, "neuron")[-1]),
+            self.write_neuron.eq(delayed(m, neuron, write_clock - hash_clock, "neuron")[-1]),
         ]
-        with m.If(swap[SUM_CLOCK - 1]):
-            m.d.sync += self.ahead_index.eq(0)
-        with m.Elif(valid[SUM_CLOCK - 1]):
+        with m.If(swap[sum_clock - 1]):
+            m.d.sync += [self.ahead_index.eq(0), now.eq(coming)]
+        with m.Elif(valid[sum_clock - 1]):
             m.d.sync += self.ahead_index.eq(self.ahead_index + 1)
-        last = delayed(m, walk.last_group, SUM_CLOCK, "last")
-        add = delayed(m, walk.add, SUM_CLOCK, "add")
         m.d.comb += [
-            self.ahead.eq(valid[SUM_CLOCK - 1] & gather),
-            self.gather.eq(valid[SUM_CLOCK] & gather),
+            self.ahead.eq(valid[sum_clock - 1] & gather),
+            self.gather.eq(valid[sum_clock] & gather),
             self.gather_index.eq(delayed(m, self.ahead_index, 1, "index")[1]),
-            self.gather_add.eq(add[SUM_CLOCK]),
-            self.gather_last.eq(last[SUM_CLOCK]),
-            self.gather_row.eq(row[SUM_CLOCK]),
-            self.gather_psi.eq(amount[SUM_CLOCK]),
-            # Only MODULATE needs the noise of a GATHER: it is made late, and so waits nowhere.
-            self.noise_row.eq(Mux(gather, row[SUM_CLOCK + NOISE_CLOCK - Mix.latency], self.row)),
+            self.gather_add.eq(now.add),
+            self.gather_last.eq(now.last),
+            self.gather_row.eq(row[sum_clock]),
+            self.gather_psi.eq(amount[sum_clock]),
+            self.noise_row.eq(Mux(gather, row[late_hash], self.row)),
         ]
         if config.has("eligibility"):
             m.d.comb += [
-                self.late_fresh.eq(delayed(m, self.fresh, 9, "fresh")[-1]),
-                self.late_old.eq(delayed(m, self.old, 9, "old")[-1]),
+                self.late_fresh.eq(delayed(m, self.fresh, hash_clock + 2, "fresh")[-1]),
+                self.late_old.eq(delayed(m, self.old, hash_clock + 2, "old")[-1]),
             ]
         if config.has("post-trace"):
-            m.d.comb += self.gather_post.eq(delayed(m, self.post, SUM_CLOCK - 1, "post")[-1])
+            m.d.comb += self.gather_post.eq(delayed(m, self.post, sum_clock - 1, "post")[-1])

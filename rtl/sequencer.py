@@ -14,7 +14,6 @@ from ..arch.noise import STEP_BITS, Domain
 from ..arch.registers import DESCRIPTOR, DESCRIPTOR_WORDS
 from .bram import Bram
 from .events import Tail, has_tail
-from .noise import Mix
 from .rows import Verb
 
 FIELDS = {field.name: field for field in DESCRIPTOR}
@@ -145,7 +144,7 @@ class Sequencer(wiring.Component):
         target = Signal(config.layer_bits)
         used_words = len(self.words)
         word = Signal(range(used_words + 2))
-        wait = Signal(range(Mix.latency + 2))
+        wait = Signal(range(config.noise_latency + 2))
         base = Signal(32)
         domain = Signal(range(len(Domain)))
         sweep_layer = Signal(config.layer_bits + 1)
@@ -239,13 +238,13 @@ class Sequencer(wiring.Component):
             with m.State("SAMPLE-KEY"):
                 m.d.comb += self.keying.eq(1)
                 m.d.sync += wait.eq(wait + 1)
-                with m.If(wait == Mix.latency):
+                with m.If(wait == config.noise_latency):
                     m.d.sync += [base.eq(self.mixed ^ self.step), wait.eq(0)]
                     m.next = "STEP-KEY"
             with m.State("STEP-KEY"):
                 m.d.comb += self.keying.eq(1)
                 m.d.sync += wait.eq(wait + 1)
-                with m.If(wait == Mix.latency):
+                with m.If(wait == config.noise_latency):
                     m.d.sync += [base.eq(self.mixed), phase.eq(Phase.FORWARD)]
                     load()
             with m.State("LOAD"):
@@ -292,7 +291,7 @@ class Sequencer(wiring.Component):
                 about = Mux(domain == Domain.SIGNAL, target, self.layer)
                 m.d.comb += [self.keying.eq(1), code.eq(Cat(domain, about))]
                 m.d.sync += wait.eq(wait + 1)
-                with m.If(wait == Mix.latency):
+                with m.If(wait == config.noise_latency):
                     m.d.sync += self.key.eq(self.mixed)
                     with m.Switch(domain):
                         with m.Case(Domain.TRACE):

@@ -60,13 +60,13 @@ class Signatures(wiring.Component):
 
         neuron_terms: list[Value] = []
         for core in range(self.config.cores):
-            m.submodules[f"mix_{core}"] = mix = Mix()
+            m.submodules[f"mix_{core}"] = mix = Mix(latency=self.config.noise_latency)
             m.d.comb += mix.i.eq(self.key ^ (self.neuron + core)[:16])
             written = Signal(signed(16), name=f"written_{core}")
             m.d.comb += written.eq(self.v[core])
             value: Value = written.as_unsigned() ^ (self.spike[core] << 16) ^ (self.psi[core] << 17)
             valid: Value = self.retire & self.live[core]
-            for clock in range(Mix.latency):
+            for clock in range(mix.latency):
                 later_value = Signal(32, name=f"value_{core}_{clock}")
                 later_valid = Signal(name=f"valid_{core}_{clock}")
                 m.d.sync += [later_value.eq(value), later_valid.eq(valid)]

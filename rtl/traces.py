@@ -11,7 +11,7 @@ from ..arch.array import ArrayConfig, ceil_log2
 from ..arch.formats import FACTOR_BITS
 from .bram import Bram
 from .events import entry_layout
-from .fixed import partial_products, saturate_unsigned
+from .fixed import product_halves, saturate_unsigned
 from .noise import Mix, digest
 from .pipeline import delayed, wire
 
@@ -107,7 +107,6 @@ class Traces(wiring.Component):
         prime = Signal(3)
         pointer = Signal(config.count_bits)
         event = Signal.like(self.event)
-        halfway = (config.decay_bits + 1) // 2
         left = Signal(rows)
         kept = [Signal(FACTOR_BITS, name=f"kept_{place}") for place in range(rows)]
         touched = [Signal(3, name=f"touched_{place}") for place in range(rows)]
@@ -131,10 +130,11 @@ class Traces(wiring.Component):
                 trace = word[place * self.bits :][:FACTOR_BITS]
                 later = Signal(FACTOR_BITS, name=f"later_{place}")
                 low = Signal(FACTOR_BITS + config.decay_bits + 1, name=f"low_{place}")
-                product = low + partial_products(later, now["decay"], halfway, config.decay_bits + 1)
+                first, second = product_halves(config, trace, later, now["decay"])
+                product = low + second
                 m.d.sync += [
                     later.eq(trace),
-                    low.eq(partial_products(trace, now["decay"], 0, halfway)),
+                    low.eq(first),
                     decayed[place].eq(Mux(now["first"], 0, product >> config.decay_bits)),
                     values[place].eq(decayed[place]),
                     fresh[place].eq(0),
@@ -213,7 +213,7 @@ class Traces(wiring.Component):
                     self._next_word(m, take, index, words)
             with m.State("DRAIN"):
                 m.d.sync += prime.eq(prime + 1)
-                with m.If(prime == (Mix.latency + 1 if config.signatures else 1)):
+                with m.If(prime == (config.noise_latency + 1 if config.signatures else 1)):
                     m.d.sync += self.busy.eq(0)
                     m.next = "IDLE"
 
@@ -291,7 +291,7 @@ class Traces(wiring.Component):
         )
 
     def _emit(self, m: Module, emit: Signal, row: Signal, trace: Signal, base: Signal) -> None:
-        """Append a row to the list; with signatures, one term of theirs `Mix.latency` clocks later."""
+        """Append a row to the list; with signatures, one term of theirs `noise_latency` clocks later."""
         m.d.sync += [
             self.list_write.eq(emit),
             self.list_address.eq(base + self.count),
@@ -301,7 +301,7 @@ class Traces(wiring.Component):
         with m.If(emit):
             m.d.sync += self.count.eq(self.count + 1)
         if self.config.signatures:
-            m.submodules.mix = mix = Mix()
+            m.submodules.mix = mix = Mix(latency=self.config.noise_latency)
             later = delayed(m, trace, mix.latency, "emit_trace")[-1]
             m.d.comb += [
                 mix.i.eq(self.key ^ row),

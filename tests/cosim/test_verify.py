@@ -115,6 +115,41 @@ def test_units_that_are_there_and_not_used_change_nothing() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("products", ["shift", "exact"])
+def test_what_saves_logic_changes_clocks_and_nothing_else(products: str) -> None:
+    array, network, state = small(products=products)
+    inputs, labels = samples(6)
+    cycles = []
+    for lean in (
+        {},
+        {"weight_memory": "single"},
+        {"noise_latency": 2},
+        {"weight_memory": "single", "noise_latency": 2, "serial_products": "multipliers"},
+    ):
+        result = verify_samples("icarus", array.model_copy(update=lean), network, state, inputs, labels)
+        assert result.first_mismatch is None, (lean, result.first_mismatch)
+        result.require_activity()
+        cycles.append(result.cycles)
+    usual, single, short, both = cycles
+    assert short < usual < single
+    assert both < single
+    # At most the UPDATE takes twice as long.
+    assert single < 2 * usual
+
+
+@pytest.mark.slow
+def test_without_counters_all_else_agrees() -> None:
+    array, network, state = small(counters=False)
+    inputs, labels = samples(4)
+    result = verify_samples("icarus", array, network, state, inputs, labels)
+    assert result.first_mismatch is None
+    result.require_activity()
+    with RtlDevice(array, network, state, sim="icarus") as device:
+        *_, record = device(inputs, labels, learn=True)
+    assert record.counters == {}
+
+
+@pytest.mark.slow
 def test_two_hundred_random_configurations_agree() -> None:
     result = verify_random("verilator", 200, 1)
     assert result.first_mismatch is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from amaranth.hdl import Module, Signal, unsigned
@@ -21,21 +21,23 @@ def rotl(word: int, amount: int) -> int:
     return ((word << amount) | (word >> (32 - amount))) & law.WORD_MASK
 
 
-def test_mix_takes_a_value_a_clock_and_gives_it_back_latency_clocks_later(simulate: Callable[..., None]) -> None:
+@pytest.mark.parametrize("latency", [2, 6])
+def test_mix_takes_a_value_a_clock_and_gives_it_back_latency_clocks_later(
+    simulate: Callable[..., None], latency: Literal[2, 6]
+) -> None:
     rng = random.Random(1)
     values = [0, 1, law.WORD_MASK, *(rng.getrandbits(32) for _ in range(500))]
-    dut = noise.Mix()
+    dut = noise.Mix(latency=latency)
     seen = []
 
     async def bench(ctx: Any) -> None:
-        for value in (*values, *[0] * noise.Mix.latency):
+        for value in (*values, *[0] * latency):
             ctx.set(dut.i, value)
             *_, output = await ctx.tick().sample(dut.o)
             seen.append(output)
 
     simulate(dut, bench)
-    assert noise.Mix.latency == 6
-    assert seen[noise.Mix.latency :] == [law.mix(value) for value in values]
+    assert seen[latency:] == [law.mix(value) for value in values]
 
 
 def test_rotate_left_by_every_amount(tabulate: Tabulate) -> None:

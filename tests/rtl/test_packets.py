@@ -18,7 +18,7 @@ from trifactor.arch.packets import (
     pack_request,
     with_crc,
 )
-from trifactor.rtl.packets import PacketReceiver, PacketTransmitter
+from trifactor.rtl.packets import PacketReceiver, PacketTransmitter, SerialCrc
 
 Simulate = Callable[..., None]
 
@@ -31,7 +31,7 @@ async def feed(ctx: Any, dut: PacketReceiver, line: Iterable[int]) -> None:
     for byte in line:
         ctx.set(dut.line.payload, byte)
         ctx.set(dut.line.valid, 1)
-        await ctx.tick()
+        await ctx.tick().until(dut.line.ready)
     ctx.set(dut.line.valid, 0)
     await ctx.tick().repeat(3)
 
@@ -61,7 +61,7 @@ def received(simulate: Simulate, line: bytes, *, depth: int = 512, stall: int = 
             dropped[0] += damaged
             dropped[1] += refused
 
-    simulate(dut, bench, beside=[take, count], limit=len(line) + 5 * depth + 100)
+    simulate(dut, bench, beside=[take, count], limit=10 * len(line) + 5 * depth + 100)
     return bytes(out), *dropped
 
 
@@ -80,6 +80,43 @@ def test_packets_in_their_order_arrive_without_their_crc(simulate: Simulate) -> 
     for stall in (0, 5):
         found = received(simulate, b"\0\0" + b"".join(map(framed, sent)), depth=8192, stall=stall)
         assert found == (b"".join(packet[:-CRC_BYTES] for packet in sent), 0, 0)
+
+
+def test_a_checksum_is_that_of_zlib_and_is_found_behind_its_bytes(simulate: Simulate) -> None:
+    dut = SerialCrc()
+    rng = random.Random(3)
+
+    async def feed_byte(ctx: Any, byte: int) -> None:
+        ctx.set(dut.data, byte)
+        ctx.set(dut.valid, 1)
+        await ctx.tick()
+        ctx.set(dut.valid, 0)
+        assert ctx.get(dut.busy)
+        await ctx.tick().repeat(8)
+        assert not ctx.get(dut.busy)
+
+    async def bench(ctx: Any) -> None:
+        for size in (1, 2, 7, 30):
+            packet = rng.randbytes(size)
+            ctx.set(dut.start, 1)
+            await ctx.tick()
+            ctx.set(dut.start, 0)
+            for byte in packet:
+                await feed_byte(ctx, byte)
+            found = bytearray()
+            for _ in range(CRC_BYTES):
+                assert not ctx.get(dut.match)
+                found.append(ctx.get(dut.low))
+                await feed_byte(ctx, ctx.get(dut.low) ^ 0xFF)
+            assert packet + found == with_crc(packet)
+            ctx.set(dut.start, 1)
+            await ctx.tick()
+            ctx.set(dut.start, 0)
+            for byte in with_crc(packet):
+                await feed_byte(ctx, byte)
+            assert ctx.get(dut.match)
+
+    simulate(dut, bench)
 
 
 def damaged_copy(rng: random.Random, frame: bytes) -> bytes:

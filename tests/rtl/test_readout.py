@@ -15,7 +15,6 @@ from trifactor.arch.array import ArrayConfig
 from trifactor.arch.network import Layer, Network
 from trifactor.golden.fixed import pow2_table
 from trifactor.golden.readout import error, readout_params
-from trifactor.rtl.noise import Mix
 from trifactor.rtl.readout import Readout
 
 Simulate = Callable[..., None]
@@ -44,9 +43,9 @@ class ReadoutBench:
         self.writes = 0
 
     async def serve(self, ctx: Any) -> None:
-        """The noise word of a class, `Mix.latency + 1` clocks after its index."""
+        """The noise word of a class, `noise_latency + 1` clocks after its index."""
         dut = self.dut
-        later: deque[int] = deque([0] * Mix.latency)
+        later: deque[int] = deque([0] * dut.config.noise_latency)
         async for _, _, index in ctx.tick().sample(dut.noise_index):
             later.append(self.noise[index] if index < len(self.noise) else 0)
             ctx.set(dut.noise, later.popleft())
