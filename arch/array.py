@@ -91,7 +91,7 @@ class ArrayConfig(BaseModel):
     @property
     def update_clocks(self) -> int:
         """Clocks between two words of UPDATE."""
-        return 1
+        return 1 if self.weight_memory == "dual" else 2
 
     def has(self, unit: Unit) -> bool:
         """Whether the array is built with `unit`."""

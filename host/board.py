@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..arch.array import ArrayConfig
 from ..arch.device import DeviceState, IntArray
-from ..arch.link import LinkConfig
+from ..arch.errors import DeviceError
+from ..arch.link import LinkConfig, build_hash
 from ..arch.network import Network
-from ..arch.placement import place
 from ..cosim.driven import DrivenDevice
 from ..cosim.driver import ArrayDriver
+from .identify import check_usable, check_version, identity, recognise
 from .line import Line, SerialLine
 from .link import LinkSession
 from .port import BoardPort
+from .ports import resolved
 
 if TYPE_CHECKING:
     from ..golden.checkpoint import Model
@@ -27,12 +29,13 @@ BITS_OF_A_BYTE = 10
 class BoardDevice(DrivenDevice):
     """An array on a board at the other end of a serial line, with the outputs of `GoldenDevice`, bit for bit.
 
-    `port` is what pyserial opens, `/dev/ttyUSB1` or `socket://localhost:4000`, or a line, or a session on one. `array`
-    and `link` are what the board's bitstream was built for. A context manager; `close` lets go of the port, and the
-    board keeps what it has learned.
+    `port` is the name of a board, or what pyserial opens, `/dev/ttyUSB1` or `socket://localhost:4000`, or a line, or a
+    session on one. The board was built for `array`, or is a board's default build with the same number formats: then
+    `array` of the device is that one. With `link` it must be the one it was built for. A context manager; `close` lets
+    go of the port, and the board keeps what it has learned.
 
-    Raises `DoesNotFitError` if `network` does not fit `array`, `DeviceError` if there is no such port, or the board is
-    another one, or does not answer.
+    Raises `DoesNotFitError` if `network` does not fit, `DeviceError` if there is no such port, or the board is another
+    one, or does not answer.
     """
 
     def __init__(
@@ -43,13 +46,12 @@ class BoardDevice(DrivenDevice):
         *,
         port: str | Line | LinkSession,
         link: LinkConfig | None = None,
+        baud: int | None = None,
     ) -> None:
-        place(network, array)
-        driven = _Driven(array, link or LinkConfig(), port)
-        self.link = driven.link
+        driven = _Driven(array, link, port, baud)
+        self.link, self._config = driven.link, driven.config
         driven.begin("reset")
-        self._config = link or LinkConfig()
-        super().__init__(driven, array, network, state)
+        super().__init__(driven, driven.array, network, state)
 
     def load(self, state: DeviceState) -> None:
         """Write weights, seed and sample number; zero counters and signatures."""
@@ -73,13 +75,13 @@ class BoardDevice(DrivenDevice):
         return {"line": line, "array": array, "theoretical": min(line, array)}
 
 
-def learned(model: Model, *, port: str | Line, link: LinkConfig | None = None) -> DeviceState:
+def learned(model: Model, *, port: str | Line, baud: int | None = None) -> DeviceState:
     """What a board has learned since `model` was loaded into it: nothing on it is changed.
 
     Also after the host that it learned for has died: the weights then are those after the last whole sample. Raises
     `DeviceError` as `BoardDevice` does.
     """
-    driven = _Driven(model.array, link or LinkConfig(), port)
+    driven = _Driven(model.array, None, port, baud)
     try:
         driven.begin("reset", clear=False)
         driven.call("configure", network=model.network)
@@ -95,11 +97,39 @@ def learned(model: Model, *, port: str | Line, link: LinkConfig | None = None) -
 class _Driven:
     """A driver in this process, of the array at the other end of a line."""
 
-    def __init__(self, array: ArrayConfig, link: LinkConfig, port: str | Line | LinkSession) -> None:
-        line = SerialLine(port, round(link.baud)) if isinstance(port, str) else port
+    def __init__(
+        self, array: ArrayConfig, link: LinkConfig | None, port: str | Line | LinkSession, baud: int | None
+    ) -> None:
+        rate = baud or round((link or LinkConfig()).baud)
+        line: Line | LinkSession
+        if isinstance(port, str):
+            url, rate = resolved(port, baud or (round(link.baud) if link else None))
+            line = SerialLine(url, rate)
+        else:
+            line = port
         self.link = line if isinstance(line, LinkSession) else LinkSession(line)
-        self._driver = ArrayDriver(BoardPort(self.link, array, link), array)
+        try:
+            self.array, self.config = self._recognised(array, link, rate)
+        except BaseException:
+            self.link.line.close()
+            raise
+        self._driver = ArrayDriver(BoardPort(self.link, self.array, self.config), self.array)
         self.closed = False
+
+    def _recognised(self, array: ArrayConfig, link: LinkConfig | None, baud: int) -> tuple[ArrayConfig, LinkConfig]:
+        """The array and link that are there, if they are of use."""
+        self.link.hello()
+        found = identity(self.link)
+        check_version(found)
+        known = None if link and build_hash(array, link) != found.build else recognise(found, (array,), baud)
+        if known is None:
+            meant = build_hash(array, link or found.link(max(4, round(found.clock / baud))))
+            raise DeviceError(
+                f"the board holds build {found.build:016x}, not {meant:016x}",
+                "upload the bitstream of this configuration",
+            )
+        check_usable(array, known[0])
+        return known
 
     def begin(self, method: str, /, **arguments: Any) -> None:
         """The first call: where it fails, the line is given back."""

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from .. import __version__
 from ..arch.errors import ConfigurationError, TrifactorError
-from . import board_sim, boards, costs, demo, doctor, export, learn, ping, run, sweep, synth, verify, weights
+from . import board_sim, boards, costs, demo, doctor, export, info, learn, ping, run, sweep, synth, verify, weights
 from .config import one_line
 from .output import Interrupted
 
@@ -46,6 +46,7 @@ app.command("build")(boards.build)
 app.command("report")(boards.report)
 app.command("upload")(boards.upload)
 app.command("ping")(ping.ping)
+app.command("info")(info.info)
 app.add_typer(board_sim.app, name="board")
 app.add_typer(export.app, name="export")
 app.add_typer(weights.app, name="weights")

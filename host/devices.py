@@ -9,27 +9,30 @@ from typing import Literal, cast
 
 from ..arch.array import ArrayConfig
 from ..arch.device import Device, DeviceState
+from ..arch.errors import ConfigurationError
 from ..arch.network import Network
-from .config import DEVICES, check_choice
+from .config import DEVICES, Config, check_choice
+from .ports import is_port
 
 
-def is_port(name: str) -> bool:
-    """Whether a device's name is that of a serial port: `/dev/ttyUSB1`, `COM3`, `socket://HOST:PORT`."""
-    return "/" in name or (name[:3].upper() == "COM" and name[3:].isdigit())
-
-
-def check_device(name: str) -> str:
-    """`name` if it is a backend or a port; else a `ConfigurationError` naming the nearest backend."""
-    return name if is_port(name) else check_choice(name, DEVICES, "device")
-
-
-def make_device(name: str, array: ArrayConfig, network: Network, state: DeviceState) -> Device:
-    """The backend called `name` (golden, verilator, icarus, or the port of a board), loaded with `state`."""
-    check_device(name)
+def check_device(name: str, baud: int | None = None) -> str:
+    """`name` if it is a backend, a port or a board; else a `ConfigurationError` naming the nearest of them."""
     if is_port(name):
+        return name
+    from ..boards.catalog import BOARDS
+
+    if baud is not None and name not in BOARDS:
+        raise ConfigurationError("--baud belongs to a port", "name the port of a board as --device")
+    return check_choice(name, (*DEVICES, *BOARDS), "device")
+
+
+def make_device(name: str, array: ArrayConfig, network: Network, state: DeviceState, baud: int | None = None) -> Device:
+    """The backend called `name` (golden, verilator, icarus, a port or the name of a board), loaded with `state`."""
+    check_device(name, baud)
+    if name not in DEVICES:
         from .board import BoardDevice
 
-        return BoardDevice(array, network, state, port=name)
+        return BoardDevice(array, network, state, port=name, baud=baud)
     if name == "golden":
         from ..golden.device import GoldenDevice
 
@@ -37,6 +40,15 @@ def make_device(name: str, array: ArrayConfig, network: Network, state: DeviceSt
     from ..cosim.device import RtlDevice
 
     return RtlDevice(array, network, state, sim=cast(Literal["verilator", "icarus"], name))
+
+
+def with_array_of(name: str, config: Config) -> Config:
+    """`config` with the array that a board gets unless told otherwise, if `name` is a board and there is none in it."""
+    from ..boards.catalog import BOARDS
+
+    if name not in BOARDS or config.array_given:
+        return config
+    return config.model_copy(update={"array": BOARDS[name].array, "array_given": True})
 
 
 @contextmanager

@@ -16,8 +16,8 @@ from ..arch.errors import ConfigurationError
 from ..arch.network import Gate, Network
 from ..arch.rules import RULES, rule_named
 from .config import DATASETS, check_choice, load_config, overridden, parse_sizes
-from .devices import check_device, make_device
-from .options import ConfigFile, DataDir, Device, Json, Seed, Verbose
+from .devices import check_device, make_device, with_array_of
+from .options import Baud, ConfigFile, DataDir, Device, Json, Seed, Verbose
 from .output import Interrupted, Output, percent, thousands
 from .plan import DATASET, Plan, new_plan, resumed_plan
 from .training import learn_on
@@ -60,6 +60,7 @@ def learn(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
     config: ConfigFile = None,
     device: Device = "golden",
+    baud: Baud = None,
     checkpoint_every: Annotated[
         int | None, typer.Option(min=1, help="Samples between checkpoints.", show_default=str(CHECKPOINT_EVERY))
     ] = None,
@@ -68,7 +69,7 @@ def learn(
 ) -> None:
     """Train a network by a three-factor rule in fixed point, one sample at a time. Ctrl-C keeps what was learned."""
     output = Output(as_json=json_output, verbosity=verbose)
-    check_device(device)
+    check_device(device, baud)
     if dataset is not None:
         check_choice(dataset, DATASETS, "data set")
     if rule is not None:
@@ -77,7 +78,7 @@ def learn(
         check_choice(gate, get_args(Gate), "gate")
     if layers is not None:
         parse_sizes(layers)
-    loaded = load_config(config)
+    loaded = load_config(config) if resume else with_array_of(device, load_config(config))
     given = {
         "dataset": dataset, "layers": layers, "rule": rule, "epochs": epochs, "limit": limit, "seed": seed,
         "steps": steps, "rate": rate, "recurrent": recurrent, "bias": bias, "decay": decay,
@@ -90,7 +91,7 @@ def learn(
         _keep_unfinished(output, out)
     _announce(output, plan, device)
     try:
-        model, history, limits = train(output, plan, device, out, settings.checkpoint_every or CHECKPOINT_EVERY)
+        model, history, limits = train(output, plan, device, out, settings.checkpoint_every or CHECKPOINT_EVERY, baud)
     except KeyboardInterrupt:
         again = f"trifactor learn --resume --out {out}" + (f" --data-dir {data_dir}" if data_dir else "")
         raise Interrupted("interrupted; what was learned is saved", f"go on with: {again}") from None
@@ -98,7 +99,7 @@ def learn(
 
 
 def train(
-    output: Output, plan: Plan, device: str, out: Path, every: int
+    output: Output, plan: Plan, device: str, out: Path, every: int, baud: int | None = None
 ) -> tuple[Model, History, dict[str, float] | None]:
     """Do all that is left of the plan's training on the device called `device`; checkpoints go to `out`.
 
@@ -117,7 +118,7 @@ def train(
             update(at.epoch * at.samples + at.done, note=note, say=note is not None)
 
         if device != "golden":
-            make = _Reused(device, plan)
+            make = _Reused(device, plan, baud)
             try:
                 model, history = learn_on(
                     make, plan.model, plan.dataset, progress=progress, checkpoint=out, checkpoint_every=every
@@ -156,15 +157,16 @@ def check_output(path: Path) -> None:
 class _Reused:
     """Makes devices for `learn_on`: one is made and started once, and configured anew for each epoch."""
 
-    def __init__(self, name: str, plan: Plan) -> None:
+    def __init__(self, name: str, plan: Plan, baud: int | None) -> None:
         self._name = name
+        self._baud = baud
         self._array = plan.model.array
         self._device: Any = None
 
     def __call__(self, network: Network, state: DeviceState) -> AnyDevice:
         """The device with another network."""
         if self._device is None:
-            self._device = make_device(self._name, self._array, network, state)
+            self._device = make_device(self._name, self._array, network, state, self._baud)
         else:
             self._device.configure(network, state)
         device: AnyDevice = self._device

@@ -69,12 +69,13 @@ class LinkSession:
     """One session with a board, over `line`, which is taken for silent after `patience` seconds of its clock.
 
     `draw(n)` gives numbers below `n`, for the session's own. Methods raise `DeviceError` when the board does
-    not answer `TRIES` times, was reset, or is used by someone else.
+    not answer `tries` times, was reset, or is used by someone else.
     """
 
     line: Line
     patience: float = PATIENCE
     draw: Callable[[int], int] = secrets.randbelow
+    tries: int = TRIES
     statistics: Statistics = field(default_factory=Statistics)
 
     def __post_init__(self) -> None:
@@ -173,9 +174,10 @@ class LinkSession:
                     self._take(frame)
         if self._pending and self.line.now() - self._heard > self.patience * (1 + self._silent):
             self._silent += 1
-            if self._silent > TRIES:
+            if self._silent > self.tries:
                 raise DeviceError(
-                    f"the board does not answer, {TRIES} tries", "is it the right port and baud rate? trifactor ping"
+                    f"the board does not answer, {self.tries} tries",
+                    "is it the right port? another --baud? trifactor ping --baud auto tries the common ones",
                 )
             self._heard = self.line.now()
             self._again()

@@ -16,5 +16,11 @@ Verbose = Annotated[
 ]
 DataDir = Annotated[Path | None, typer.Option(help="Folder that holds the data sets' folders; else $TRIFACTOR_DATA.")]
 Seed = Annotated[int | None, typer.Option(min=0, max=SEED_MAX, help="Seed of every random bit.", show_default="1")]
-Device = Annotated[str, typer.Option(help="Where it runs: golden, verilator, icarus, or the port of a board.")]
+Device = Annotated[
+    str, typer.Option(help="Where it runs: golden, verilator, icarus, or a board: its name or its port.")
+]
+Port = Annotated[
+    str, typer.Option(help="A board's name if it is plugged in; or /dev/ttyUSB1, COM3, socket://HOST:PORT.")
+]
+Baud = Annotated[int | None, typer.Option(min=300, help="Bits a second.", show_default="the board's, or 3000000")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help=r"TOML file with \[array], \[learn], \[sweep].")]

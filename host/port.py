@@ -11,14 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arch.array import ArrayConfig
-from ..arch.errors import DeviceError
 from ..arch.events import ROW_BITS, ItemKind, pack_item
-from ..arch.link import LinkConfig, build_hash
+from ..arch.link import LinkConfig
 from ..arch.packets import (
     EVENTS_SPACE,
     LINK_SPACE,
     NARROW_ROW_BITS,
-    PROTOCOL_VERSION,
     RESULT_INDEX_BITS,
     RESULTS_SPACE,
     LinkRegister,
@@ -88,20 +86,9 @@ class BoardPort:
         self._rings = (self._results, self._events)
 
     async def reset(self) -> None:
-        """Begin a session, see that the board is the one that is meant, and let it end what it has begun."""
+        """Begin a session, and let the board end what it has begun."""
         self._session.hello()
         said = self._session.read(LINK_SPACE << OFFSET_BITS, len(LinkRegister))
-        if said[LinkRegister.PROTOCOL] != PROTOCOL_VERSION:
-            raise DeviceError(
-                f"the board speaks version {said[0]} of the link, this program version {PROTOCOL_VERSION}",
-                "build and upload its gateware with this version",
-            )
-        known = build_hash(self._array, self._link)
-        found = int(said[LinkRegister.HASH_HIGH]) << 32 | int(said[LinkRegister.HASH_LOW])
-        if found != known:
-            raise DeviceError(
-                f"the board holds build {found:016x}, not {known:016x}", "upload the bitstream of this configuration"
-            )
         for ring in self._rings:
             ring.begin(int(said[ring.register]))
         self._settle()

@@ -16,7 +16,7 @@ from ..arch.errors import ConfigurationError
 from .config import DATASETS, check_choice
 from .devices import check_device, closed_after, make_device
 from .learn import check_output
-from .options import DataDir, Device, Json, Verbose
+from .options import Baud, DataDir, Device, Json, Verbose
 from .output import Output, percent, thousands
 from .plan import check_samples
 from .utilisation import limits_text, utilisation
@@ -32,6 +32,7 @@ def run(
     data_dir: DataDir = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Test samples to run.", show_default="all")] = None,
     device: Device = "golden",
+    baud: Baud = None,
     record: Annotated[
         list[str] | None, typer.Option(help="spikes, membranes, traces, signatures: repeat, or join by commas.")
     ] = None,
@@ -43,7 +44,7 @@ def run(
 ) -> None:
     """Run the test samples through a trained network: accuracy, counters, and what --record names."""
     output = Output(as_json=json_output, verbosity=verbose)
-    check_device(device)
+    check_device(device, baud)
     wanted = [check_choice(name, RECORDABLE, "record") for item in record or () for name in item.split(",")]
     if wanted and out is None:
         raise ConfigurationError("--record needs a file to write to", "add --out results.npz")
@@ -57,7 +58,7 @@ def run(
     samples = load(check_choice(dataset or stored.dataset, DATASETS, "data set"), data_dir, steps=stored.coding.steps)
     check_samples(samples, stored.network.sizes, str(model))
     labels = samples.test_labels[:limit]
-    backend = make_device(device, stored.array, stored.network, stored.state)
+    backend = make_device(device, stored.array, stored.network, stored.state, baud)
     counters: Counter[str] = Counter()
     kept: dict[str, list[Any]] = {}
     chunk = CHUNK.get(device, BOARD_CHUNK)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`trifactor verify`: the simulated hardware against the golden model, bit for bit."""
+"""`trifactor verify`: simulated hardware, or a board, against the golden model, bit for bit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import typer
 from ..arch.errors import ConfigurationError, MismatchError
 from ..arch.rules import Rule, rule_named
 from .config import DATASETS, SIMULATORS, check_choice
-from .options import DataDir, Json, Seed, Verbose
+from .options import Baud, DataDir, Json, Seed, Verbose
 from .output import Output, Update, thousands
 from .plan import check_samples
 
@@ -49,10 +49,18 @@ def verify(
         str | None, typer.Option(help="Simulate the netlist of ecp5 or ice40 cells.", show_default="the array's RTL")
     ] = None,
     waves: Annotated[Path | None, typer.Option(help="Folder for a waveform of the first mismatch.")] = None,
+    port: Annotated[
+        str | None, typer.Option(help="A board, by name or port, in place of a simulator: --model.")
+    ] = None,
+    baud: Baud = None,
+    run: Annotated[int | None, typer.Option(min=1, help="Test samples to run on the board before it learns.")] = None,
     json_output: Json = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Compare every state of the simulated hardware with the golden model, learning on. Exit code 1 on a mismatch."""
+    """Compare every state of the simulated hardware with the golden model, learning on. Exit code 1 on a mismatch.
+
+    Of a board, results, counters and weights are compared.
+    """
     output = Output(as_json=json_output, verbosity=verbose)
     simulator = cast("Simulator", check_choice(sim, SIMULATORS, "simulator"))
     if model is None and any(value is not None for value in (dataset, data_dir, limit)):
@@ -61,6 +69,16 @@ def verify(
         check_choice(netlist, tuple(FAMILIES), "family")
         if model is not None:
             raise ConfigurationError("--netlist belongs to --random", "leave --model away")
+    if port is not None:
+        if model is None or any(value is not None for value in (random, rule, waves, netlist)):
+            raise ConfigurationError(
+                "--port compares a model on a board", "add --model FILE; leave --random, --netlist, --waves out"
+            )
+        result = _on_board(output, port, baud, model, dataset, data_dir, limit or SAMPLES, run or 0)
+        _show(output, port, [result])
+        return
+    if baud is not None or run is not None:
+        raise ConfigurationError("--baud and --run belong to --port", "name the port of a board")
     if waves is not None:
         waves.mkdir(parents=True, exist_ok=True)
     if rule is not None and random is None and model is not None:
@@ -182,6 +200,49 @@ def _samples(
     return result
 
 
+def _on_board(
+    output: Output,
+    port: str,
+    baud: int | None,
+    path: Path,
+    name: str | None,
+    data_dir: Path | None,
+    limit: int,
+    run: int,
+) -> VerifyResult:
+    from ..golden.checkpoint import load_model
+    from ..golden.data import load
+    from ..golden.device import GoldenDevice
+    from ..golden.train import TEST_SEED
+    from .board import BoardDevice
+    from .verify_board import Samples, verify_board
+
+    model = load_model(path)
+    dataset = load(check_choice(name or model.dataset, DATASETS, "data set"), data_dir, limit, steps=model.coding.steps)
+    check_samples(dataset, model.network.sizes, str(path))
+    tests = np.arange(min(run, len(dataset.test_labels)))
+    first = model.state.sample + len(tests)
+    numbers = (first + np.arange(len(dataset.train_labels))) & 0xFFFFFFFF
+    encode = model.coding.encode
+    work = [
+        Samples(
+            inputs=encode(dataset.test_inputs[tests], TEST_SEED, tests), labels=dataset.test_labels[tests], learn=False
+        ),
+        Samples(
+            inputs=encode(dataset.train_inputs, model.state.seed, numbers), labels=dataset.train_labels, learn=True
+        ),
+    ]
+    with (
+        BoardDevice(model.array, model.network, model.state, port=port, baud=baud) as device,
+        output.progress(f"verify, {port}", sum(len(samples.inputs) for samples in work)) as update,
+    ):
+        golden = GoldenDevice(device.array, model.network, model.state)
+        result = verify_board(device, golden, work, _report(update))
+    if result.ok:
+        result.require_activity()
+    return result
+
+
 def _report(update: Update) -> Any:
     def progress(result: VerifyResult) -> None:
         update(result.samples, note=f"{thousands(result.compared)} words compared")
@@ -202,6 +263,6 @@ def _show(output: Output, sim: str, results: list[VerifyResult]) -> None:
         ("state words compared", thousands(values["compared"])),
         ("mismatched", thousands(values["mismatched"])),
     ]
-    output.table(f"golden model and hardware in {sim}", ("", "count"), rows)
+    output.table(f"golden model and hardware, {sim}", ("", "count"), rows)
     output.result({**values, "sim": sim})
-    stop_if_different(output, results, "the same command finds it again; --waves DIR writes a waveform of it")
+    stop_if_different(output, results, "the same command finds it again; a simulator's --waves DIR shows it")

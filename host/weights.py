@@ -10,11 +10,10 @@ from typing import Annotated
 import typer
 
 from .learn import check_output
-from .options import Json, Verbose
+from .options import Baud, Json, Port, Verbose
 from .output import Output, thousands
 
 ModelFile = Annotated[Path, typer.Option(help="Model file whose network the board holds.")]
-Port = Annotated[str, typer.Option(help="/dev/ttyUSB1, COM3, socket://HOST:PORT.")]
 
 app = typer.Typer(help="Weights from a board into a model file, and back.", no_args_is_help=True)
 
@@ -22,7 +21,7 @@ app = typer.Typer(help="Weights from a board into a model file, and back.", no_a
 @app.command("pull")
 def pull(
     model: ModelFile, port: Port, out: Annotated[Path, typer.Option(help="Model file to write.")],
-    json_output: Json = False, verbose: Verbose = 0,
+    baud: Baud = None, json_output: Json = False, verbose: Verbose = 0,
 ) -> None:  # fmt: skip
     """Write what the board has learned to a model file: also after a cable was pulled, or a program killed."""
     from ..golden.checkpoint import load_model, save_model
@@ -31,14 +30,14 @@ def pull(
     output = Output(as_json=json_output, verbosity=verbose)
     check_output(out)
     stored = load_model(model)
-    state = learned(stored, port=port)
+    state = learned(stored, port=port, baud=baud)
     save_model(out, replace(stored, state=state, training=None))
     output.line(f"{thousands(sum(map(len, state.weights)))} rows of weights after sample {state.sample}, in {out}")
     output.result({"out": str(out), "seed": state.seed, "sample": state.sample, "port": port})
 
 
 @app.command("push")
-def push(model: ModelFile, port: Port, json_output: Json = False, verbose: Verbose = 0) -> None:
+def push(model: ModelFile, port: Port, baud: Baud = None, json_output: Json = False, verbose: Verbose = 0) -> None:
     """Load a model's network and weights into the board, and read them back."""
     from ..arch.errors import MismatchError
     from ..golden.checkpoint import load_model
@@ -46,7 +45,7 @@ def push(model: ModelFile, port: Port, json_output: Json = False, verbose: Verbo
 
     output = Output(as_json=json_output, verbosity=verbose)
     stored = load_model(model)
-    with BoardDevice(stored.array, stored.network, stored.state, port=port) as device:
+    with BoardDevice(stored.array, stored.network, stored.state, port=port, baud=baud) as device:
         there = device.state
     wrong = sum(int((one != two).sum()) for one, two in zip(there.weights, stored.state.weights, strict=True))
     if wrong:

@@ -167,6 +167,52 @@ def test_the_command_line_reaches_a_board(
     assert call(["run", "--model", "none.npz", "--device", board.url]) == 2
 
 
+def test_info_says_what_is_there_and_refuses_another_build(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], board: VirtualBoard
+) -> None:
+    words = ["info", "--port", board.url, "--json"]
+    assert call(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["build"], found["recognised"]) == (f"{build_hash(ARRAY, LINK):016x}", False)
+    assert found["depths"] == {"packets": 2048, "items": 256, "results": 32, "events": 32}
+    config = tmp_path / "c.toml"
+    settings = {**ARRAY.model_dump(), "units": list(ARRAY.units)}
+    config.write_text("[array]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()))
+    assert call([*words, "--config", str(config), "--baud", "12000000"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["recognised"]
+    assert ArrayConfig.model_validate(found["array"]) == ARRAY
+    config.write_text("[array]\nlanes = 8\n")
+    assert call([*words, "--config", str(config)]) == 6
+    assert "the board holds build" in capsys.readouterr().err
+    monkeypatch.setattr("trifactor.host.identify.__version__", "9.8.7")
+    assert call(words) == 6
+    assert "error: the board's gateware was made by trifactor 0.1.0, this is 9.8.7" in capsys.readouterr().err
+    with pytest.raises(DeviceError, match=r"this is 9\.8\.7"):
+        device(board.url)
+
+
+def test_the_rate_of_a_board_is_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], board: VirtualBoard
+) -> None:
+    class AtOneRate(SerialLine):
+        def __init__(self, url: str, baud: int) -> None:
+            super().__init__(url, baud)
+            self.baud = baud
+
+        def write(self, data: bytes) -> None:
+            super().write(data if self.baud == 1_500_000 else bytes(byte ^ 0x55 for byte in data))
+
+    monkeypatch.setattr("trifactor.host.line.SerialLine", AtOneRate)
+    assert call(["ping", "--port", board.url, "--baud", "auto", "--json"]) == 0
+    stdout, stderr = capsys.readouterr()
+    assert json.loads(stdout)["baud"] == 1_500_000
+    assert stderr.count("trying") == 3
+    monkeypatch.setattr("trifactor.host.ping.COMMON_BAUDS", ())
+    assert call(["ping", "--port", board.url, "--baud", "auto"]) == 6
+    assert "no answer at 3000000 bits a second" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_learning_on_a_board_gives_the_weights_of_the_golden_model(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -179,9 +225,10 @@ def test_learning_on_a_board_gives_the_weights_of_the_golden_model(
         assert call(["run", "--model", "board.npz", "--device", own.url, "--limit", "20", "--json"]) == 0
         assert call(["weights", "pull", "--model", "golden.npz", "--port", own.url, "--out", "pulled.npz"]) == 0
         assert call(["weights", "push", "--model", "board.npz", "--port", own.url]) == 0
+        assert call(["verify", "--port", own.url, "--model", "board.npz", "--limit", "12", "--run", "5"]) == 0
     out = capsys.readouterr().out
     assert "accuracy" in out
-    limits = json.loads(out.splitlines()[-3])["limits"]
+    limits = json.loads(next(line for line in out.splitlines() if line.startswith("{")))["limits"]
     assert 0 < limits["theoretical"] == min(limits["line"], limits["array"])
     # A sample of 12 steps on 64 inputs has 13 to 781 items of 2 bytes, of 10 bits each on the line.
     assert LinkConfig().baud / (850 * 20) < limits["line"] < LinkConfig().baud / (13 * 20)

@@ -216,8 +216,9 @@ def test_a_hundred_thousand_faults() -> None:
 def test_a_line_that_is_silent_is_given_up() -> None:
     line = BadLine(1)
     line.board.take = lambda data: None
-    with pytest.raises(DeviceError, match="does not answer"):
+    with pytest.raises(DeviceError, match="does not answer") as caught:
         session(line)
+    assert "--baud" in caught.value.hint
 
 
 def test_another_session_is_an_error() -> None:
