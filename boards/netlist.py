@@ -15,6 +15,7 @@ from amaranth.back import rtlil
 from amaranth.lib import wiring
 
 from ..arch.errors import ToolError
+from ..rtl.bram import READ_REGISTER, without_zeros
 from .carry import pack_carries
 from .tools import YOSYS, cache_load, cache_store, content_key, error_lines
 
@@ -30,6 +31,9 @@ SYNTH_OPTIONS: tuple[str, ...] = ("-cmp2softlogic",)
 PREPARE = "proc; opt_expr; opt_clean; opt -nodffe -nosdff; fsm; opt; wreduce; peepopt; opt_clean; "
 CHAINS = "techmap -map adders.v; "
 """Sums become carry chains while they are still whole."""
+
+NO_START = f"setattr -unset init w:*{READ_REGISTER}*; "
+"""The registers of the iCE40's block RAM cannot start at 0, and need not."""
 
 _ROUND = "&dch,-f;&if,-a;&mfs"
 MAP_LUTS = (
@@ -61,8 +65,10 @@ _GOWIN_LUTS = f"read_verilog -icells -lib -specify +/abc9_model.v; {MAP_LUTS}"
 
 FLOWS: dict[str, Flow] = {
     "ecp5": Flow(synth="synth_ecp5", options=SYNTH_OPTIONS, prepare=PREPARE + CHAINS, luts=MAP_LUTS, pack=pack_carries),
-    "ice40-u": Flow(synth="synth_ice40 -device u", options=("-spram",), luts=_ice40_luts("U")),
-    "ice40-hx": Flow(synth="synth_ice40 -device hx", luts=_ice40_luts("HX")),
+    "ice40-u": Flow(
+        synth="synth_ice40 -device u", options=("-spram", "-dsp"), prepare=NO_START + PREPARE, luts=_ice40_luts("U")
+    ),
+    "ice40-hx": Flow(synth="synth_ice40 -device hx", prepare=NO_START + PREPARE, luts=_ice40_luts("HX")),
     "gw1n": Flow(synth="synth_gowin -family gw1n", luts=_GOWIN_LUTS),
     "gw2a": Flow(synth="synth_gowin -family gw2a", luts=_GOWIN_LUTS),
 }
@@ -107,6 +113,8 @@ def block_counts(text: str, *, options: Sequence[str] = SYNTH_OPTIONS) -> Counte
 def _netlists(text: str, family: str, options: Sequence[str] | None, cache: bool) -> dict[str, Netlist]:
     flow = FLOWS[family]
     options = flow.options if options is None else options
+    # Single-port RAM of the iCE40 has no contents at the start, which Yosys takes for a reason not to use it.
+    text = without_zeros(text)
     key = content_key(text, YOSYS.version(), flow.synth, flow.prepare, flow.luts, ADDERS, *options)
     if cache and (found := cache_load("netlist", key)) is not None:
         return dict(found)

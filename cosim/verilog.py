@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from amaranth.hdl import Value
 from amaranth.lib import wiring
 
 from ..arch.errors import ToolError
+from ..rtl.bram import without_zeros
 
 # Icarus takes the `always @*` blocks of an unlowered netlist for X at time zero (amaranth issue 1629).
 LOWERING = "proc; pmuxtree; memory_collect; opt_clean; write_verilog -norename -noattr"
@@ -36,10 +36,6 @@ lint_off -rule UNOPTFLAT
 lint_off -rule PROCASSINIT
 """
 """Rules of Verilator that lowered Verilog breaks, each with its reason, for a configuration file."""
-
-_ZERO_INIT = re.compile(
-    r"^  cell \$meminit_v2 [^\n]*\n(?:    [^\n]*\n)*?    connect \\DATA \d+'0+\n(?:    [^\n]*\n)*?  end\n", re.M
-)
 
 
 def cache_folder() -> Path:
@@ -72,7 +68,7 @@ def to_verilog(component: wiring.Component, *, name: str, separator: str = "__")
     """
     # Amaranth finds the directions by what is driven.
     named = {port: (signal, None) for port, _, signal in ports(component, separator)}
-    text = _ZERO_INIT.sub("", rtlil.convert(component, name=name, ports=named, emit_src=False))
+    text = without_zeros(rtlil.convert(component, name=name, ports=named, emit_src=False))
     folder = cache_folder() / "verilog"
     cached = folder / f"{name}-{content_hash(text, LOWERING, yosys_version())}.v"
     if not cached.exists():

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 from amaranth.hdl import Assert, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
@@ -12,6 +14,16 @@ from ..arch.array import ceil_log2
 
 READ_REGISTER = "bram_read_register"
 """Name of the register behind every read port: where blocks cannot start at 0 a flow drops its initial value by it."""
+
+
+_ZEROS = re.compile(
+    r"^  cell \$meminit_v2 [^\n]*\n(?:    [^\n]*\n)*?    connect \\DATA \d+'0+\n(?:    [^\n]*\n)*?  end\n", re.M
+)
+
+
+def without_zeros(text: str) -> str:
+    """An RTLIL text in which memories that would start at zero start unknown: only what the array clears is zero."""
+    return _ZEROS.sub("", text)
 
 
 class Bram(wiring.Component):
