@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ..arch.array import ArrayConfig
 from ..arch.errors import ConfigurationError, did_you_mean
@@ -86,18 +87,28 @@ ECP5_85 = ArrayConfig(
 )
 """784-256-10 and the like: 262 144 weights of 8 bits."""
 
-UP5K = ArrayConfig(
-    lanes=2, weight_bits=8, weight_words=65536, groups=128, axons=1024, events=256, layers=3, classes=10, decay_bits=4
-)
+_SMALL: Any = {
+    "weight_bits": 8,
+    "decay_bits": 4,
+    "noise_latency": 2,
+    "classes": 10,
+    "layers": 4,
+}
+"""Of the arrays of small FPGAs: formats and latencies that save logic."""
 
-HX8K = ArrayConfig(
-    lanes=4, weight_bits=8, weight_words=1024, groups=16, axons=256, events=256, layers=4, classes=10, decay_bits=4
-)
+UP5K = ArrayConfig(
+    **_SMALL, lanes=2, weight_words=65536, groups=128, axons=1024, events=256, serial_products="multipliers",
+    weight_memory="single", counters=False,
+)  # fmt: skip
+
+HX8K = ArrayConfig(**_SMALL, lanes=4, weight_words=1024, groups=16, axons=256, events=256)
 """64-32-10 and the like: 4 096 weights of 8 bits."""
 
 GW1N = ArrayConfig(
-    lanes=4, weight_bits=8, weight_words=4096, groups=32, axons=512, events=512, layers=4, classes=10, decay_bits=6
-)
+    **_SMALL, lanes=4, weight_words=4096, groups=32, axons=1024, events=512, serial_products="multipliers",
+    counters=False,
+)  # fmt: skip
+"""784-20-10 and the like: 16 384 weights of 8 bits."""
 
 GW2A = ArrayConfig(lanes=16, weight_bits=8, weight_words=1024, groups=16, axons=1024, events=512, layers=8, classes=16)
 
