@@ -38,7 +38,7 @@ class Neuron(wiring.Component):
     Everything stands still while `enable` is low. `latency` is 8, or 9 with a synaptic current.
 
     `currents`, and `state` above the bits of `slot`, must stay until the group's last neuron has left: they are looked
-    at where they are used. `y` is that of a neuron that does not spike.
+    at where they are used.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -144,7 +144,7 @@ class Neuron(wiring.Component):
             slots = delayed(m, self.slot, self.latency, "slot")
             state = [Cat(slot[:lane_bits], self.state[lane_bits:]) for slot in slots]
             m.d.sync += current.eq(Array(self.currents)[slots[3]])
-            held: Value = Array(self.currents)[slots[self.latency - 1]]
+            held: Value = delayed(m, current, 1, "current")[1]
             if self.lag:
                 self._leak(m, Mux(self.first, 0, c_read), self.current_decay, leaked_c)
                 m.d.sync += [c.eq(clamped_c), c_over.eq(over_c)]
@@ -165,13 +165,10 @@ class Neuron(wiring.Component):
             afters = delayed(m, after, 2, "after")
             nears = delayed(m, near, 1, "near")
             overs = delayed(m, u_over & live[5 + lag], 3, "over")
-            if lag:
-                held = delayed(m, held, 2, "c_held")[2]
-            y = Signal(signed(config.output.bits))
-            m.d.sync += y.eq(Mux(self.from_membrane, afters[1], held))
+            y = delayed(m, Mux(self.from_membrane, u, held), 3, "y")
             written: Value = after
             if self.lag:
-                written = Cat(after, delayed(m, c, 2, "c_after")[2])
+                written = Cat(after, delayed(m, held, 1, "c_after")[1])
 
         host_write = Cat(self.host_data[:bits], self.host_data[16 : 16 + bits]) if lag else self.host_data
         # Alone v has all bits of the host's word, beside c 16.
@@ -196,7 +193,7 @@ class Neuron(wiring.Component):
             self.spike.eq(spikes[2]),
             self.psi.eq(Mux(nears[1], table.read_data, 0)),
             self.v.eq(afters[2]),
-            self.y.eq(y),
+            self.y.eq(y[3]),
             self.over.eq(overs[3]),
         ]
         if config.has("post-trace"):
