@@ -11,6 +11,11 @@ from ..arch.errors import ConfigurationError, did_you_mean
 from ..arch.link import LinkConfig
 from .pll import pll_for
 
+BUILT = "built, untested on hardware"
+SIMULATED = "built, simulated at pin level, untested on hardware"
+NOT_BUILT = "not built yet"
+TOO_SMALL = "does not fit yet: the array and its link need 6 200 of 5 280 logic cells"
+
 Usb = tuple[int, int, int]
 """Vendor, product and interface number of a serial port on USB."""
 
@@ -33,6 +38,7 @@ class Board:
     leds : resources that show: configured, link alive, an output, an error; as many as there are
     programmer : arguments of openFPGALoader; none: it is programmed in another way, which `programming` tells
     effort : options of the placer beyond the usual
+    status : what is known to work
     clock : of the array by default, Hz; `baud` of its line, as near as a divisor comes
     """
 
@@ -50,17 +56,13 @@ class Board:
     programming: str = ""
     array: ArrayConfig
     clock: int
+    status: str
     baud: int = 3_000_000
     packets: int = 2048
     items: int = 4096
     results: int = 512
     events: int = 512
     effort: tuple[str, ...] = ()
-
-    @property
-    def status(self) -> str:
-        """What is known to work."""
-        return "built, simulated at pin level, untested on hardware"
 
     def link(self, clock: int | None = None) -> LinkConfig:
         """The link at the clock in Hz that the board can make, nearest to `clock`, with the divisor nearest to `baud`.
@@ -108,7 +110,7 @@ GW1N = ArrayConfig(
     **_SMALL, lanes=4, weight_words=4096, groups=32, axons=1024, events=512, serial_products="multipliers",
     counters=False,
 )  # fmt: skip
-"""784-20-10 and the like: 16 384 weights of 8 bits."""
+"""Up to 512 inputs: 16 384 weights of 8 bits."""
 
 GW2A = ArrayConfig(lanes=16, weight_bits=8, weight_words=1024, groups=16, axons=1024, events=512, layers=8, classes=16)
 
@@ -128,6 +130,7 @@ def _ulx3s(size: str, array: ArrayConfig, clock: int) -> Board:
         programmer=("-b", "ulx3s"),
         array=array,
         clock=clock,
+        status=BUILT if array is ECP5_85 else SIMULATED,
     )
 
 
@@ -145,6 +148,7 @@ def _up5k(name: str, title: str, platform: str, usb: Usb, **programming: object)
         usb=(usb,),
         array=UP5K,
         clock=16_000_000,
+        status=TOO_SMALL,
         baud=1_000_000,
         packets=512,
         items=256,
@@ -172,6 +176,7 @@ _ALL = (
         programmer=("-b", "icepi-zero"),
         array=ECP5_25,
         clock=60_000_000,
+        status=BUILT,
     ),
     Board(
         name="icesugar-pro",
@@ -187,6 +192,7 @@ _ALL = (
         programmer=("-c", "cmsisdap", "--vid", "0x1d50", "--pid", "0x602b"),
         array=ECP5_25,
         clock=60_000_000,
+        status=BUILT,
         baud=115_200,
     ),
     Board(
@@ -203,6 +209,7 @@ _ALL = (
         programmer=("-b", "colorlight-i5"),
         array=ECP5_25,
         clock=60_000_000,
+        status=BUILT,
         baud=115_200,
     ),
     Board(
@@ -219,6 +226,7 @@ _ALL = (
         programmer=("-b", "ecpix5"),
         array=ECP5_85,
         clock=75_000_000,
+        status=NOT_BUILT,
     ),
     _up5k("icebreaker", "1BitSquared iCEBreaker", "icebreaker:ICEBreakerPlatform", FT2232_B,
           programmer=("-b", "ice40_generic")),
@@ -238,6 +246,7 @@ _ALL = (
         programmer=("-b", "ice40_generic"),
         array=HX8K,
         clock=30_000_000,
+        status=SIMULATED,
         packets=512,
         items=256,
         results=32,
@@ -257,6 +266,7 @@ _ALL = (
         programmer=("-b", "tangnano9k"),
         array=GW1N,
         clock=27_000_000,
+        status=SIMULATED,
         baud=1_500_000,
         packets=512,
         items=1024,
@@ -277,6 +287,7 @@ _ALL = (
         programmer=("-b", "tangnano20k"),
         array=GW2A,
         clock=40_500_000,
+        status=NOT_BUILT,
         baud=1_500_000,
     ),
     Board(
@@ -293,6 +304,7 @@ _ALL = (
         programmer=("-b", "tangprimer20k"),
         array=GW2A,
         clock=40_500_000,
+        status=NOT_BUILT,
         baud=1_500_000,
     ),
 )  # fmt: skip

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ pytest.importorskip("amaranth_boards", reason="needs amaranth-boards: pip instal
 
 from trifactor.arch.array import ArrayConfig
 from trifactor.arch.errors import ConfigurationError
+from trifactor.boards.build_report import BuildReport
 from trifactor.boards.catalog import BOARDS, Board, board_named
 from trifactor.boards.families import FAMILIES
 from trifactor.boards.gateware import plan
@@ -43,6 +46,16 @@ def test_pins_and_clock_reach_the_placer(board: Board) -> None:
     assert "attribute \\src" not in text
     pll = {"ecp5": "EHXPLLL", "ice40": "SB_PLL40", "gowin": "rPLL"}[board.family]
     assert (pll in text) == (board.link().clock != board.oscillator)
+
+
+@ALL
+def test_a_status_that_says_built_has_its_report(board: Board) -> None:
+    path = Path(__file__).parents[2] / "docs" / "boards" / f"{board.name}.json"
+    assert path.exists() == board.status.startswith("built")
+    if path.exists():
+        report = BuildReport.model_validate_json(path.read_bytes())
+        assert report.met
+        assert (report.array, report.link) == (board.array, board.link())
 
 
 def test_an_unknown_board_names_the_nearest() -> None:

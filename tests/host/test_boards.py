@@ -50,7 +50,7 @@ def test_boards_are_listed_and_filtered(capsys: pytest.CaptureFixture[str]) -> N
     assert call(["boards", "UP5K", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["boards"]
     assert {row["name"] for row in found} == {"icebreaker", "icesugar"}
-    assert all("untested on hardware" in row["status"] for row in found)
+    assert all("does not fit yet" in row["status"] for row in found)
     assert call(["boards"]) == 0
     assert "Tang Nano 9K" in capsys.readouterr().out
 
