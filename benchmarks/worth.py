@@ -227,16 +227,17 @@ def logic_table() -> str:
     return table(["rules", "units", "TRELLIS_COMB", "DP16KD"], lines)
 
 
+def at_depth(rule: str, form: str, hidden: int) -> list[float]:
+    """Accuracies of a rule with so many hidden layers, at its better rate."""
+    rows = [row for row in rows_of("depth", rule=rule, form=form) if row["layers"].count("-") == hidden + 1]
+    return shares(best_rate(rows))
+
+
 def depth_table() -> str:
-    """DALTON and TFR over the number of hidden layers, each at its better rate."""
-    lines = []
-    for hidden in HIDDEN:
-        cells = []
-        for rule in ("dalton", "tfr"):
-            rows = best_rate([row for row in rows_of("depth", rule=rule) if row["layers"].count("-") == hidden + 1])
-            cells += [spread(shares(rows)), rows[0]["rate"] if rows else ""]
-        lines.append([hidden, *cells])
-    return table(["hidden layers", "`dalton`", "rate", "`tfr`", "rate"], lines)
+    """DALTON and TFR over the number of hidden layers, each at its better rate, in both forms."""
+    kinds = [(form, rule) for form in ("fixed", "float") for rule in ("dalton", "tfr")]
+    lines = [[hidden, *(spread(at_depth(rule, form, hidden)) for form, rule in kinds)] for hidden in HIDDEN]
+    return table(["hidden layers", "`dalton`", "`tfr`", "`dalton`, float", "`tfr`, float"], lines)
 
 
 def bits_table() -> str:
@@ -335,20 +336,18 @@ def draw_bits(axes: Sequence[Axes]) -> None:
 
 
 def draw_depth(ax: Axes) -> None:
-    """Two lines over the number of hidden layers."""
+    """Two lines over the number of hidden layers, in fixed point and, dashed, in floating point."""
     for rule, color, marker in (("dalton", BLUE, "o"), ("tfr", ORANGE, "s")):
-        rows = rows_of("depth", rule=rule)
-        groups = [
-            shares(best_rate([row for row in rows if row["layers"].count("-") == hidden + 1])) for hidden in HIDDEN
-        ]
-        there = [(hidden, group) for hidden, group in zip(HIDDEN, groups, strict=True) if group]
-        if not there:
-            continue
-        ax.plot(
-            [hidden for hidden, _ in there], [statistics.median(group) for _, group in there], color=color, label=rule
-        )
-        for hidden, group in there:
-            ax.scatter([hidden] * len(group), group, color=color, marker=marker, s=16, zorder=3)
+        for form, style in (("fixed", "-"), ("float", "--")):
+            there = {hidden: group for hidden in HIDDEN if (group := at_depth(rule, form, hidden))}
+            middles = [statistics.median(group) for group in there.values()]
+            label = rule if form == "fixed" else f"{rule}, float"
+            ax.plot(list(there), middles, color=color, linestyle=style, label=label)
+            for hidden, group in there.items():
+                filled = color if form == "fixed" else "none"
+                ax.scatter(
+                    [hidden] * len(group), group, edgecolors=color, facecolors=filled, marker=marker, s=16, zorder=3
+                )
     ax.set_xticks(HIDDEN)
     ax.set(xlabel="hidden layers", ylabel="accuracy on MNIST, %")
     ax.grid(axis="y")
