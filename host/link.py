@@ -34,6 +34,9 @@ PATIENCE: Final = 0.25
 TRIES: Final = 12
 """How often, before the line is given up."""
 
+FORGETTING: Final = 0.9
+"""Of a long round trip so much is left after each shorter one."""
+
 FRAME_MOST: Final = 4096
 """A frame never is longer: noise without a zero is not kept for ever."""
 
@@ -42,12 +45,15 @@ SETTLED, FAULT = 1, 2
 
 @dataclass
 class Pending:
-    """A packet under way, and what came of it. `items` is what it takes of the board's room."""
+    """A packet under way, and what came of it. `items` is what it takes of the board's room; `sent` when it was, None
+    once it was sent again.
+    """
 
     kind: Request
     body: bytes
     frame: bytes = b""
     items: int = 0
+    sent: float | None = 0.0
     words: Words | None = None
     done: bool = False
 
@@ -87,6 +93,9 @@ class LinkSession:
         self._silent = 0
         self._heard = 0.0
         self._resent = -1.0
+        # From sending a packet to its answer, of late: through a deep buffer, or at a low rate, that may be long.
+        self._round_trip = 0.0
+        self._probe = 1
         self.state: Header | None = None
 
     def hello(self) -> None:
@@ -162,7 +171,7 @@ class LinkSession:
             self.submit(Request.ITEMS, part.tobytes(), items=len(part))
 
     def pump(self, seconds: float | None = None) -> None:
-        """Take what has come; after too much silence send everything that is under way again."""
+        """Take what has come; after too much silence send the oldest that is under way again."""
         data = self.line.read(min(self.patience, 0.05) if seconds is None else seconds)
         if data:
             self.statistics.bytes_in += len(data)
@@ -172,7 +181,8 @@ class LinkSession:
             for frame in frames:
                 if frame:
                     self._take(frame)
-        if self._pending and self.line.now() - self._heard > self.patience * (1 + self._silent):
+        silence = self.line.now() - self._heard
+        if self._pending and silence > (self.patience + self._round_trip) * (1 + self._silent):
             self._silent += 1
             if self._silent > self.tries:
                 raise DeviceError(
@@ -180,7 +190,9 @@ class LinkSession:
                     "is it the right port? another --baud? trifactor ping --baud auto tries the common ones",
                 )
             self._heard = self.line.now()
-            self._again()
+            # All of it would flood a line that is only slow; what is missing behind these is asked for again.
+            self._again(self._probe)
+            self._probe *= 2
 
     def _launch(self, pending: Pending) -> None:
         """Give a packet the next number and send it."""
@@ -190,6 +202,7 @@ class LinkSession:
         self._next = sequence + 1 & SEQUENCE_MASK
         packet = pack_request(pending.kind, sequence=sequence, session=self._session, body=pending.body)
         pending.frame = cobs.encode(packet) + b"\0"
+        pending.sent = self.line.now()
         self._pending[sequence] = pending
         self.statistics.packets += 1
         self.statistics.item_bytes += len(pending.frame) if pending.items else 0
@@ -199,11 +212,14 @@ class LinkSession:
         self.statistics.bytes_out += len(data)
         self.line.write(data)
 
-    def _again(self) -> None:
-        """Send everything under way once more, in order."""
-        self.statistics.sent_again += len(self._pending)
+    def _again(self, count: int = WINDOW) -> None:
+        """Send what is under way once more, in order, the first `count` packets of it."""
+        chosen = list(self._pending.values())[:count]
+        self.statistics.sent_again += len(chosen)
         self._resent = self.line.now()
-        self._send(b"\0" + b"".join(pending.frame for pending in self._pending.values()))
+        for pending in chosen:
+            pending.sent = None
+        self._send(b"\0" + b"".join(pending.frame for pending in chosen))
 
     def _take(self, frame: bytes) -> None:
         """One frame of the board."""
@@ -232,7 +248,8 @@ class LinkSession:
             raise DeviceError("the board was asked for something impossible", "is its gateware of this version?")
         self._retire(header, body)
         self.state = header
-        if again and self._pending and self.line.now() - self._resent > self.patience / 4:
+        # What was under way when packets were sent again is refused, too: those answers say nothing new.
+        if again and self._pending and self.line.now() - self._resent > max(self.patience / 4, self._round_trip):
             self._again()
 
     def _retire(self, header: Header, body: bytes) -> None:
@@ -244,6 +261,9 @@ class LinkSession:
         lost = []
         while self._pending:
             sequence, pending = self._pending.popitem(last=False)
+            if pending.sent is not None:
+                self._probe = 1
+                self._round_trip = max(self.line.now() - pending.sent, self._round_trip * FORGETTING)
             if pending.kind == Request.READ and pending.words is None:
                 lost.append(pending)
             else:

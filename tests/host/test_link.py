@@ -228,3 +228,51 @@ def test_another_session_is_an_error() -> None:
     other.hello()
     with pytest.raises(DeviceError, match="was reset, or another program"):
         link.read(0, 1)
+
+
+class SlowLine(BadLine):
+    """A line of so many bytes a second each way, behind a buffer without end: bytes come late, and none is lost."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__(1)
+        self.rate = rate
+        self.lost = 0
+        self._free = 0.0
+        self._on_the_way: list[tuple[float, bytes]] = []
+
+    def write(self, data: bytes) -> None:
+        for at in range(0, len(data), 16):
+            piece = data[at : at + 16]
+            self._free = max(self._free, self.time) + len(piece) / self.rate
+            self._on_the_way.append((self._free, piece))
+
+    def read(self, seconds: float) -> bytes:
+        until = self.time + max(seconds, 0.0001)
+        while self._on_the_way and self._on_the_way[0][0] <= until and not self.board.out:
+            self.time, piece = self._on_the_way.pop(0)
+            self.board.take(piece)
+        self.time = max(self.time, until) if not self.board.out else self.time
+        data, self.board.out = bytes(self.board.out), self.board.out[:0]
+        return data
+
+    @property
+    def sent(self) -> float:
+        """Seconds that all of it takes on the line."""
+        return self._free
+
+
+@pytest.mark.parametrize("loses", [False, True])
+def test_a_slow_line_with_a_deep_buffer_is_not_flooded(loses: bool) -> None:
+    # A packet takes longer than the patience of 0.05 s, a window of them 64 times as long.
+    line = SlowLine(4000.0)
+    link = session(line)
+    words = np.arange(58 * 200, dtype=np.uint32)
+    if loses:
+        link.write(0, words[: 58 * 10])
+        at = len(line._on_the_way) // 2
+        line._on_the_way[at] = (line._on_the_way[at][0], b"")
+    link.write(0, words)
+    link.finish()
+    assert line.board.memory == dict(enumerate(words.tolist()))
+    assert link.statistics.sent_again < 64 * 4
+    assert line.time < 2.5 * len(words) * 4 / line.rate
