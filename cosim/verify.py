@@ -246,8 +246,7 @@ def _verify_call(pair: _Pair, call: Call, number: int, record: Collection[str]) 
     down = device.array.weight_bits - device.array.synapse_bits
     for layer, values in enumerate(device.peek("active") if device.array.has("shadow") else ()):
         comparison.values("active weight", state.weights[layer] >> down, values, **last, layer=layer)
-    if device.array.counters:
-        comparison.counters(kept.counters, seen["counters"], sample=last["sample"])
+    comparison.counters(kept.counters, seen["counters"], sample=last["sample"])
     result.samples += len(call.inputs)
     result.count(kept.counters, seen["counters"])
 

@@ -68,10 +68,14 @@ class BoardDevice(DrivenDevice):
     def limits(self, samples: int, cycles: int) -> dict[str, float]:
         """Samples a second that the `line` can carry, that the `array` can do, and the lower of both, `theoretical`.
 
-        `samples` are all that ran since the device was made, and took so many `cycles` of the array.
+        `samples` are all that ran since the device was made, and took so many `cycles` of the array; where it has no
+        counters, and `cycles` is 0, only the line's share is known.
         """
         bits = self.link.statistics.item_bytes * BITS_OF_A_BYTE
-        line, array = self._config.baud * samples / bits, self._config.clock * samples / cycles
+        line = self._config.baud * samples / bits
+        if not cycles:
+            return {"line": line}
+        array = self._config.clock * samples / cycles
         return {"line": line, "array": array, "theoretical": min(line, array)}
 
 

@@ -181,7 +181,7 @@ class _Reused:
         """Of samples a second, if the device knows them and something was learned."""
         if not history.samples or not hasattr(self._device, "limits"):
             return None
-        limits: dict[str, float] = self._device.limits(history.samples, history.counters["cycles"])
+        limits: dict[str, float] = self._device.limits(history.samples, history.counters.get("cycles", 0))
         return limits
 
 

@@ -91,13 +91,14 @@ def run(
         ("accuracy on unseen samples", percent(accuracy, 2)),
         ("samples", thousands(len(labels))),
         ("samples per second", thousands(len(labels) / seconds, 1)),
-        ("spikes per sample", thousands(counters["spikes"] / len(labels), 1)),
     ]
+    if "spikes" in counters:
+        rows.append(("spikes per sample", thousands(counters["spikes"] / len(labels), 1)))
     if counters.get("cycles"):
         result["utilisation"] = utilisation(counters)
         rows.append(("cycles busy", percent(result["utilisation"])))
     if hasattr(backend, "limits"):
-        limits = result["limits"] = backend.limits(len(labels), counters["cycles"])
+        limits = result["limits"] = backend.limits(len(labels), counters.get("cycles", 0))
         rows.insert(3, ("samples per second at most, by line and array", limits_text(limits)))
     output.table(f"{model.name} on {samples.name}, {device}", ("", "value"), rows)
     if out is not None:

@@ -44,4 +44,4 @@ def rates(counters: Mapping[str, int], array: ArrayConfig) -> dict[str, float]:
 
 def limits_text(limits: Mapping[str, float]) -> str:
     """What a board can do at most (`BoardDevice.limits`), for a table."""
-    return f"{thousands(limits['line'], 1)}, {thousands(limits['array'], 1)}"
+    return ", ".join(thousands(limits[name], 1) for name in ("line", "array") if name in limits)

@@ -19,7 +19,7 @@ from trifactor.golden.initial import initial_state
 from trifactor.host.board import BoardDevice
 from trifactor.host.verify_board import Samples, verify_board
 
-SIZES = (96, 40, 10)
+SIZES = (64, 32, 10)
 DISTINCT = {(board.array, board.link()): board for board in BOARDS.values() if board.status == SIMULATED}.values()
 
 
