@@ -100,8 +100,8 @@ class SampleQueue(wiring.Component):
 class Ring(wiring.Component):
     """Words of a stream, kept until the host has moved `tail` past them; it may read them as often as it likes.
 
-    `head` counts the words that ever came, `tail` those that are no longer wanted, modulo 65 536. `data` is the word at
-    `address` one clock after `read`.
+    `head` counts the words that ever came, `tail` those that are no longer wanted, modulo 65 536. `depth - 1` of them
+    find room, and one more that comes right behind. `data` is the word at `address` one clock after `read`.
     """
 
     def __init__(self, *, depth: int, width: int) -> None:
@@ -125,7 +125,6 @@ class Ring(wiring.Component):
         waiting = Signal(COUNT_BITS)
         m.d.comb += [
             waiting.eq(self.head - self.tail),
-            self.words.ready.eq(waiting < self.depth),
             memory.write_address.eq(self.head),
             memory.write_data.eq(self.words.payload),
             memory.write_enable.eq(self.words.valid & self.words.ready),
@@ -133,6 +132,8 @@ class Ring(wiring.Component):
             memory.read_enable.eq(self.read),
             self.data.eq(memory.read_data),
         ]
+        # From a register, since far away the array stops by it; a word may still come in the clock that it is late.
+        m.d.sync += self.words.ready.eq(waiting < self.depth - 1)
         with m.If(memory.write_enable):
             m.d.sync += self.head.eq(self.head + 1)
         return m

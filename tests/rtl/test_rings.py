@@ -142,11 +142,11 @@ def test_words_stay_until_the_tail_has_passed_them(simulate: Simulate) -> None:
         ctx.set(dut.words.valid, 1)
         for number in range(100):
             ctx.set(dut.words.payload, 7 * number)
-            if number >= 32:
+            if number >= 31:
                 assert not ctx.get(dut.words.ready)
-                ctx.set(dut.tail, number - 31)
+                ctx.set(dut.tail, number - 30)
             await ctx.tick().until(dut.words.ready)
-            for back in (0, min(number, 31)):
+            for back in (0, min(number, 30)):
                 ctx.set(dut.address, (number - back) % 32)
                 ctx.set(dut.read, 1)
                 ctx.set(dut.words.valid, 0)
