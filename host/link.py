@@ -45,8 +45,10 @@ SETTLED, FAULT = 1, 2
 
 @dataclass
 class Pending:
-    """A packet under way, and what came of it. `items` is what it takes of the board's room; `sent` when it was, None
-    once it was sent again.
+    """A packet under way, and what came of it.
+
+    `items` is what it takes of the board's room; `sent` when it was, None once it was sent again; `repeats` how often
+    everything had been sent again before.
     """
 
     kind: Request
@@ -54,6 +56,7 @@ class Pending:
     frame: bytes = b""
     items: int = 0
     sent: float | None = 0.0
+    repeats: int = 0
     words: Words | None = None
     done: bool = False
 
@@ -92,7 +95,8 @@ class LinkSession:
         self._open = False
         self._silent = 0
         self._heard = 0.0
-        self._resent = -1.0
+        self._repeats = 0
+        self._calm = True
         # From sending a packet to its answer, of late: through a deep buffer, or at a low rate, that may be long.
         self._round_trip = 0.0
         self._probe = 1
@@ -106,6 +110,7 @@ class LinkSession:
         self._session = (self._session + 1 + self.draw(0xFFFE)) & 0xFFFF or 1
         self._next = self.draw(SEQUENCE_MASK + 1)
         self._silent, self._heard = 0, self.line.now()
+        self._calm, self._probe = True, 1
         # Ends the frame that somebody may have left half sent.
         self._send(b"\0")
         self.finish(self.submit(Request.HELLO))
@@ -193,6 +198,7 @@ class LinkSession:
             # All of it would flood a line that is only slow; what is missing behind these is asked for again.
             self._again(self._probe)
             self._probe *= 2
+            self._calm = True
 
     def _launch(self, pending: Pending) -> None:
         """Give a packet the next number and send it."""
@@ -202,7 +208,7 @@ class LinkSession:
         self._next = sequence + 1 & SEQUENCE_MASK
         packet = pack_request(pending.kind, sequence=sequence, session=self._session, body=pending.body)
         pending.frame = cobs.encode(packet) + b"\0"
-        pending.sent = self.line.now()
+        pending.sent, pending.repeats = self.line.now(), self._repeats
         self._pending[sequence] = pending
         self.statistics.packets += 1
         self.statistics.item_bytes += len(pending.frame) if pending.items else 0
@@ -216,7 +222,6 @@ class LinkSession:
         """Send what is under way once more, in order, the first `count` packets of it."""
         chosen = list(self._pending.values())[:count]
         self.statistics.sent_again += len(chosen)
-        self._resent = self.line.now()
         for pending in chosen:
             pending.sent = None
         self._send(b"\0" + b"".join(pending.frame for pending in chosen))
@@ -248,9 +253,12 @@ class LinkSession:
             raise DeviceError("the board was asked for something impossible", "is its gateware of this version?")
         self._retire(header, body)
         self.state = header
-        # What was under way when packets were sent again is refused, too: those answers say nothing new.
-        if again and self._pending and self.line.now() - self._resent > max(self.patience / 4, self._round_trip):
+        # What was under way when all was sent again is refused, too, or doubled: until a packet that came after all of
+        # that is done, or there is silence, such answers say nothing new.
+        if again and self._pending and self._calm:
             self._again()
+            self._repeats += 1
+            self._calm = False
 
     def _retire(self, header: Header, body: bytes) -> None:
         """Everything up to `done` is done; reads whose answer was lost are asked once more."""
@@ -261,6 +269,7 @@ class LinkSession:
         lost = []
         while self._pending:
             sequence, pending = self._pending.popitem(last=False)
+            self._calm |= pending.repeats == self._repeats
             if pending.sent is not None:
                 self._probe = 1
                 self._round_trip = max(self.line.now() - pending.sent, self._round_trip * FORGETTING)
