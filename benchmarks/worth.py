@@ -145,11 +145,11 @@ def spread(found: Sequence[float]) -> str:
 
 
 def best_rate(rows: Sequence[Row]) -> list[Row]:
-    """The rows of the rate with the greatest median."""
+    """The rows of the rate with the greatest median, of those with the most runs."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(row["rate"], []).append(row)
-    return max(groups.values(), key=lambda group: statistics.median(shares(group)), default=[])
+    return max(groups.values(), key=lambda group: (len(group), statistics.median(shares(group))), default=[])
 
 
 def table(heads: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
@@ -177,17 +177,15 @@ def form_table() -> str:
 
 def rule_table() -> str:
     """Every rule on digits: powers of two, exact products, a true random source; and the logic it takes."""
+    kinds = {"powers of two": ("rules", "shift"), "exact products": ("rules", "exact")}
+    if rows_of("noise"):
+        kinds["true random source"] = ("noise", "shift")
     lines = []
     for rule in RULES:
-        found = {
-            "shift": best_rate(rows_of("rules", rule=rule, products="shift")),
-            "exact": best_rate(rows_of("rules", rule=rule, products="exact")),
-            "random": best_rate(rows_of("noise", rule=rule)),
-        }
+        found = [best_rate(rows_of(name, rule=rule, products=products)) for name, products in kinds.values()]
         comb, blocks = logic(rule)
-        cells = [spread(shares(found[kind])) for kind in ("shift", "exact", "random")]
-        lines.append([f"`{rule}`", *cells, f"{comb:,}".replace(",", " "), blocks])
-    return table(["rule", "powers of two", "exact products", "true random source", "TRELLIS_COMB", "DP16KD"], lines)
+        lines.append([f"`{rule}`", *(spread(shares(rows)) for rows in found), f"{comb:,}".replace(",", " "), blocks])
+    return table(["rule", *kinds, "TRELLIS_COMB", "DP16KD"], lines)
 
 
 def units_of(rule: str) -> tuple[str, ...]:
@@ -235,9 +233,10 @@ def at_depth(rule: str, form: str, hidden: int) -> list[float]:
 
 def depth_table() -> str:
     """DALTON and TFR over the number of hidden layers, each at its better rate, in both forms."""
-    kinds = [(form, rule) for form in ("fixed", "float") for rule in ("dalton", "tfr")]
+    forms = [form for form in ("fixed", "float") if rows_of("depth", form=form)]
+    kinds = [(form, rule) for form in forms for rule in ("dalton", "tfr")]
     lines = [[hidden, *(spread(at_depth(rule, form, hidden)) for form, rule in kinds)] for hidden in HIDDEN]
-    return table(["hidden layers", "`dalton`", "`tfr`", "`dalton`, float", "`tfr`, float"], lines)
+    return table(["hidden layers", *(f"`{rule}`, {form}" for form, rule in kinds)], lines)
 
 
 def bits_table() -> str:
@@ -341,6 +340,8 @@ def draw_depth(ax: Axes) -> None:
         for form, style in (("fixed", "-"), ("float", "--")):
             there = {hidden: group for hidden in HIDDEN if (group := at_depth(rule, form, hidden))}
             middles = [statistics.median(group) for group in there.values()]
+            if not there:
+                continue
             label = rule if form == "fixed" else f"{rule}, float"
             ax.plot(list(there), middles, color=color, linestyle=style, label=label)
             for hidden, group in there.items():
