@@ -143,6 +143,8 @@ def work(link: LinkSession, line: BadLine, rng: random.Random, known: dict[int, 
     link.finish()
     assert line.board.memory == known
     assert line.board.items == items
+    items.clear()
+    line.board.items.clear()
     return compared
 
 
