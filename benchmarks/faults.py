@@ -40,8 +40,8 @@ BARE = ArrayConfig(
 NETWORK = network_for(rule_named("ottt-o"), SIZES, BARE, event_value_bits=2)
 ARRAY = fitted(NETWORK, BARE)
 LINK = LinkConfig(divisor=4, items=256, results=32, events=32, packets=512)
-PATIENCE = 0.0002
-"""Seconds of the board: an answer comes within a tenth of them."""
+PATIENCE = 0.00005
+"""Seconds of the board: less than the longest packets take, so that some are sent again for nothing, too."""
 
 FAULTS = (*KINDS, "reset")
 RATES = (0.003, 0.01)
