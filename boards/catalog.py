@@ -11,9 +11,8 @@ from ..arch.errors import ConfigurationError, did_you_mean
 from ..arch.link import LinkConfig
 from .pll import pll_for
 
-BUILT = "built, untested on hardware"
 SIMULATED = "built, simulated at pin level, untested on hardware"
-NOT_BUILT = "not built yet"
+NOT_BUILT = "not built yet, untested on hardware"
 TOO_SMALL = "does not fit yet: the array and its link need 6 200 of 5 280 logic cells"
 
 Usb = tuple[int, int, int]
@@ -130,7 +129,7 @@ def _ulx3s(size: str, array: ArrayConfig, clock: int) -> Board:
         programmer=("-b", "ulx3s"),
         array=array,
         clock=clock,
-        status=BUILT if array is ECP5_85 else SIMULATED,
+        status=SIMULATED if size == "25F" else NOT_BUILT,
     )
 
 
@@ -176,7 +175,7 @@ _ALL = (
         programmer=("-b", "icepi-zero"),
         array=ECP5_25,
         clock=60_000_000,
-        status=BUILT,
+        status=NOT_BUILT,
     ),
     Board(
         name="icesugar-pro",
@@ -192,7 +191,7 @@ _ALL = (
         programmer=("-c", "cmsisdap", "--vid", "0x1d50", "--pid", "0x602b"),
         array=ECP5_25,
         clock=60_000_000,
-        status=BUILT,
+        status=NOT_BUILT,
         baud=115_200,
     ),
     Board(
@@ -209,7 +208,7 @@ _ALL = (
         programmer=("-b", "colorlight-i5"),
         array=ECP5_25,
         clock=60_000_000,
-        status=BUILT,
+        status=NOT_BUILT,
         baud=115_200,
     ),
     Board(
