@@ -123,7 +123,7 @@ def test_a_small_array_becomes_a_bitstream_of_each_family(tmp_path: Path, name: 
     content = (tmp_path / report.bitstream).read_bytes()
     assert content.startswith(begins) or name == "tang-nano-9k"
     assert len(content) > 10_000
-    assert report.memories["weights"] >= 1
+    assert sum(report.memories.values()) >= 1
     assert report.resources[0].used > 500
     assert report.chosen.critical_path.start.startswith(("top.", "clocks."))
 
