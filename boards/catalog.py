@@ -102,7 +102,7 @@ UP5K = ArrayConfig(
     weight_memory="single", counters=False,
 )  # fmt: skip
 
-HX8K = ArrayConfig(**_SMALL, lanes=4, weight_words=1024, groups=16, axons=256, events=256)
+HX8K = ArrayConfig(**_SMALL, lanes=4, weight_words=1024, groups=16, axons=256, events=128, counters=False)
 """64-32-10 and the like: 4 096 weights of 8 bits."""
 
 GW1N = ArrayConfig(
