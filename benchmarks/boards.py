@@ -17,6 +17,7 @@ from trifactor.arch.errors import TrifactorError
 from trifactor.boards.build import REPORT, build
 from trifactor.boards.build_report import BuildReport
 from trifactor.boards.catalog import BOARDS, Board
+from trifactor.host.output import thousands
 
 ROOT = Path(__file__).parent.parent
 PLACE = ROOT / "docs" / "boards"
@@ -61,19 +62,19 @@ def report_of(board: Board) -> BuildReport | None:
 def line(board: Board, report: BuildReport) -> list[str]:
     """A board's cells of the table."""
     used = {item.title: item for item in report.resources}
-    shares = [f"{used[title].used:,} ({used[title].share:.0%})" if title in used else "" for title in SHARED]
+    shares = [f"{thousands(used[title].used)} ({used[title].share:.0%})" if title in used else "" for title in SHARED]
     array = report.array
     return [
         f"`{board.name}`",
         board.fpga,
         f"{array.cores} × {array.lanes}",
-        f"{report.neurons:,}",
-        f"{report.synapses:,}",
+        thousands(report.neurons),
+        thousands(report.synapses),
         *shares,
         f"{report.clock_mhz:g}",
-        f"{report.median_mhz:.1f} … {report.chosen.fmax_mhz:.1f}",
-        f"{report.operations_per_second / 1e6:,.0f}",
-        f"{report.updates_per_second / 1e6:,.0f}",
+        f"{report.median_mhz:.1f} … {report.chosen.fmax_mhz:.1f} of {len(report.runs)}",
+        thousands(report.operations_per_second / 1e6),
+        thousands(report.updates_per_second / 1e6),
         board.status,
     ]
 
@@ -81,12 +82,21 @@ def line(board: Board, report: BuildReport) -> list[str]:
 def table() -> str:
     """The boards that were built, as Markdown."""
     heads = [
-        *("board", "FPGA", "cores × lanes", "neurons", "synapses", *SHARED, "clock, MHz", "fmax, median … best"),
+        *(
+            "board",
+            "FPGA",
+            "cores × lanes",
+            "neurons",
+            "synapses",
+            *SHARED,
+            "clock, MHz",
+            "fmax, median … best of placements",
+        ),
         *("M synaptic operations/s", "M updates/s", "status"),
     ]
     found = [(board, report_of(board)) for board in BOARDS.values()]
     lines = [line(board, report) for board, report in found if report]
-    return "\n".join("| " + " | ".join(row) + " |" for row in (heads, ["---"] * len(heads), *lines)).replace(",", " ")
+    return "\n".join("| " + " | ".join(row) + " |" for row in (heads, ["---"] * len(heads), *lines))
 
 
 def page() -> None:
