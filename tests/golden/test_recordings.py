@@ -245,7 +245,7 @@ def test_the_real_nmnist_has_the_labels_of_mnist() -> None:
 def test_the_real_spoken_digits() -> None:
     pytest.importorskip("h5py", reason="h5py is not installed")
     fsdd = data.load("fsdd", DATA)
-    assert fsdd.train_inputs.shape == (1600, 25, 700)
+    assert fsdd.train_inputs.shape == (1600, 50, 700)
     assert fsdd.train_labels[:8].tolist() == [6, 2, 9, 5, 6, 2, 6, 4]
     assert np.bincount(fsdd.test_labels).tolist() == [20] * 10
     assert 0.05 < fsdd.train_inputs.mean() < 0.2
