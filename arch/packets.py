@@ -30,6 +30,9 @@ ADDRESS_HEADER: Final = struct.Struct("<IBB")
 WORDS_MAX: Final = (BODY_MAX - ADDRESS_HEADER.size) // 4
 """Words that a WRITE carries, or a READ asks for, at most."""
 
+ANSWER_MAX: Final = ANSWER_HEADER.size + 4 * WORDS_MAX
+"""Bytes of an answer at most, without its CRC."""
+
 SEQUENCE_MASK: Final = 0xFF
 NARROW_ROW_BITS: Final = 13
 WINDOW: Final = 64

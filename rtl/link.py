@@ -13,13 +13,13 @@ from ..arch.link import LinkConfig, build_hash, depths_word, package_word
 from ..arch.packets import (
     ADDRESS_HEADER,
     ANSWER_HEADER,
-    BODY_MAX,
     EVENTS_SPACE,
     LINK_SPACE,
     NARROW_ROW_BITS,
     PROTOCOL_VERSION,
     REQUEST_HEADER,
     RESULTS_SPACE,
+    WORDS_MAX,
     Answer,
     LinkRegister,
     Request,
@@ -219,7 +219,7 @@ class Link(wiring.Component):
             with m.State("COUNTED"):
                 m.d.sync += [count.eq(shift[-BYTE:]), kind.eq(Answer.WORDS)]
                 m.next = "SNAPSHOT"
-                with m.If(shift[-BYTE:] > BODY_MAX // WORD_BYTES):
+                with m.If(shift[-BYTE:] > WORDS_MAX):
                     m.d.sync += [count.eq(0), self.fault.eq(1)]
             with m.State("WORD"):
                 with m.If((left < WORD_BYTES) & (taken == 0)):

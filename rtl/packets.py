@@ -8,7 +8,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..arch.array import ceil_log2
-from ..arch.packets import ANSWER_HEADER, BODY_MAX, CRC_BYTES, REQUEST_HEADER, Request
+from ..arch.packets import ANSWER_MAX, BODY_MAX, CRC_BYTES, REQUEST_HEADER, Request
 from .bram import Bram
 
 BYTE = 8
@@ -207,7 +207,11 @@ class PacketReceiver(wiring.Component):
 
 
 class PacketTransmitter(wiring.Component):
-    """A packet's header and body in, `last` with the last byte; its frame, CRC included, out. One packet at a time."""
+    """A packet's header and body in, `last` with the last byte; its frame, CRC included, out.
+
+    The next packet comes in while one is on its way. With `ANSWER_MAX` bytes at most and the CRC a packet never is
+    longer than one block of COBS, so no block is cut because it is full.
+    """
 
     def __init__(self) -> None:
         super().__init__(
@@ -219,69 +223,73 @@ class PacketTransmitter(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """Fill, append the CRC, then for each block: look for its end, send its code, send its bytes."""
+        """One machine fills and appends the CRC; the other, for each block, finds its end, sends its code, its bytes.
+
+        The packet that is sent ends at `end`, where the one that is filled begins.
+        """
         m = Module()
-        longest = ANSWER_HEADER.size + BODY_MAX + CRC_BYTES
+        longest = ANSWER_MAX + CRC_BYTES
+        assert longest < FULL
         m.submodules.crc = crc = SerialCrc()
-        m.submodules.buffer = buffer = Bram(width=BYTE, depth=longest)
-        place = Signal(range(longest + 2))
-        end, start, stop = Signal.like(place), Signal.like(place), Signal.like(place)
-        taken = Signal()
-        is_zero = buffer.read_data == 0
-        length = Signal(BYTE)
+        # Two packets, so that what is filled never reaches what is sent.
+        m.submodules.buffer = buffer = Bram(width=BYTE, depth=1 << ceil_log2(2 * longest))
+        written = Signal(ceil_log2(buffer.depth))
+        place, end, start, stop = (Signal.like(written, name=name) for name in ("place", "end", "start", "stop"))
+        appended = Signal(range(CRC_BYTES))
+        taken, idle = Signal(), Signal()
         m.d.comb += [
-            length.eq(place - start),
-            buffer.write_address.eq(end),
+            buffer.write_address.eq(written),
+            buffer.write_data.eq(self.bytes.payload.data),
+            buffer.write_enable.eq(taken),
             buffer.read_address.eq(place),
             buffer.read_enable.eq(1),
-            buffer.write_enable.eq(taken),
+            crc.data.eq(self.bytes.payload.data),
             crc.valid.eq(taken),
-            self.busy.eq(1),
         ]
         with m.If(taken):
-            m.d.sync += end.eq(end + 1)
-        with m.FSM():
+            m.d.sync += written.eq(written + 1)
+        with m.FSM(name="fill") as fill:
             with m.State("FILL"):
                 m.d.comb += [
                     self.bytes.ready.eq(~crc.busy),
-                    self.busy.eq(end != 0),
                     taken.eq(self.bytes.valid & ~crc.busy),
-                    crc.data.eq(self.bytes.payload.data),
-                    crc.start.eq(end == 0),
-                    buffer.write_data.eq(self.bytes.payload.data),
+                    crc.start.eq(written == end),
                 ]
-                m.d.sync += stop.eq(0)
                 with m.If(taken & self.bytes.payload.last):
                     m.next = "APPEND"
             with m.State("APPEND"):
                 m.d.comb += [taken.eq(~crc.busy), crc.data.eq(~crc.low), buffer.write_data.eq(crc.low)]
                 with m.If(taken):
-                    m.d.sync += stop.eq(stop + 1)
-                    with m.If(stop == CRC_BYTES - 1):
-                        m.d.sync += [place.eq(0), start.eq(0)]
-                        m.next = "READ"
+                    m.d.sync += appended.eq(appended + 1)
+                    with m.If(appended == CRC_BYTES - 1):
+                        m.next = "FILLED"
+            with m.State("FILLED"), m.If(idle):
+                m.next = "FILL"
+        with m.FSM(name="send") as send:
+            with m.State("IDLE"), m.If(fill.ongoing("FILLED")):
+                m.d.sync += end.eq(written)
+                m.next = "READ"
             with m.State("READ"):
                 m.next = "LOOK"
             with m.State("LOOK"):
-                with m.If((place == end) | is_zero | (length == FULL - 1)):
+                with m.If((place == end) | (buffer.read_data == 0)):
                     m.d.sync += stop.eq(place)
                     m.next = "CODE"
                 with m.Else():
                     m.d.sync += place.eq(place + 1)
                     m.next = "READ"
             with m.State("CODE"):
-                m.d.comb += [self.line.valid.eq(1), self.line.payload.eq(length + 1)]
+                m.d.comb += [self.line.valid.eq(1), self.line.payload.eq(place - start + 1)]
                 with m.If(self.line.ready):
                     m.d.sync += place.eq(start)
                     m.next = "FETCH"
             with m.State("FETCH"):
                 m.next = "SEND"
                 with m.If(place == stop):
-                    # A full block owes no zero: what stopped it is the next block's first byte.
-                    full = length == FULL - 1
-                    m.d.sync += [place.eq(stop + ~full), start.eq(stop + ~full)]
+                    m.d.sync += [place.eq(stop + 1), start.eq(stop + 1)]
                     m.next = "READ"
                     with m.If(stop == end):
+                        m.d.sync += [place.eq(end), start.eq(end)]
                         m.next = "END"
             with m.State("SEND"):
                 m.d.comb += [self.line.valid.eq(1), self.line.payload.eq(buffer.read_data)]
@@ -291,6 +299,6 @@ class PacketTransmitter(wiring.Component):
             with m.State("END"):
                 m.d.comb += [self.line.valid.eq(1), self.line.payload.eq(0)]
                 with m.If(self.line.ready):
-                    m.d.sync += end.eq(0)
-                    m.next = "FILL"
+                    m.next = "IDLE"
+        m.d.comb += [idle.eq(send.ongoing("IDLE")), self.busy.eq(~idle | (written != end))]
         return m

@@ -186,7 +186,9 @@ def test_full_rings_stop_the_array_but_never_the_bus(sim: Simulator, bus: Bus) -
                         ("read", at(Space.REGISTERS, BY_NAME["steps"].offset), 0),
                     )
                     assert [reply for _, reply in answers] == [OKAY] * 4 + [SLVERR] * 3 + [OKAY]
-                    assert [word for word, _ in answers[:4]] == [len(results) + DEPTHS.results, 0, 2, 1]
+                    # A ring is full when all places but one are, or all: the array's last word may come late.
+                    assert len(results) + DEPTHS.results - answers[0][0] in (0, 1)
+                    assert [word for word, _ in answers[1:4]] == [0, 2, 1]
                     take(7)
         while not take(7):
             pass
