@@ -25,11 +25,10 @@ from ..arch.link import Depths, build_hash, package_word
 from ..arch.packets import EVENTS_SPACE, LINK_SPACE, RESULTS_SPACE
 from ..arch.registers import BY_NAME, DATA_BITS, OFFSET_BITS, REGISTERS, Space
 from .host import REQUEST_BITS
+from .rest import Rest
 from .rings import COUNT_BITS, Ring, SampleQueue, result_word
 
 BYTES = DATA_BITS // 8
-SETTLED_CLOCKS = 15
-"""Clocks for which the array must have been waiting: it is not busy at once with an item that it has taken."""
 
 
 def access_layout(address_bits: int) -> data.StructLayout:
@@ -78,7 +77,7 @@ class Bridge(wiring.Component):
                 "events": In(stream.Signature(EVENT_NEURON_BITS + array.layer_bits)),
                 "results": In(stream.Signature(array.membrane_bits + 17)),
                 "waiting": In(1),
-                "resting": Out(1, init=1),
+                "resting": Out(1),
             }
         )
 
@@ -98,9 +97,13 @@ class Bridge(wiring.Component):
             BusRegister.RESULTS_TAIL: Signal(COUNT_BITS, name="results_tail"),
             BusRegister.EVENTS_TAIL: Signal(COUNT_BITS, name="events_tail"),
         }
+        m.submodules.rest = rest = Rest()
         connect(m, self.queue.items, flipped(self.items))
         connect(m, flipped(self.events), self.event_ring.words)
         m.d.comb += [
+            rest.waiting.eq(self.waiting),
+            rest.fed.eq(~self.queue.empty),
+            self.resting.eq(rest.resting),
             self.result_ring.words.valid.eq(self.results.valid),
             self.result_ring.words.payload.eq(result_word(self.results.payload, self.array.membrane_bits)),
             self.results.ready.eq(self.result_ring.words.ready),
@@ -111,22 +114,8 @@ class Bridge(wiring.Component):
             (self.event_ring, BusRegister.EVENTS_TAIL),
         ):
             m.d.comb += [ring.address.eq(self.offset), ring.read.eq(1), ring.tail.eq(self.tails[register])]
-        self._watch(m)
         self._execute(m)
         return m
-
-    def _watch(self, m: Module) -> None:
-        """Whether the array is at rest. Its own busyness with an access does not count: it ends by itself."""
-        quiet = Signal(range(SETTLED_CLOCKS + 1))
-        self.fed = ~self.queue.empty
-        with m.If(self.fed):
-            m.d.sync += [quiet.eq(0), self.resting.eq(0)]
-        with m.Elif(~self.waiting):
-            m.d.sync += quiet.eq(0)
-        with m.Elif(quiet == SETTLED_CLOCKS):
-            m.d.sync += self.resting.eq(1)
-        with m.Else():
-            m.d.sync += quiet.eq(quiet + 1)
 
     def _decode(self, m: Module) -> tuple[Signal, Signal, Signal]:
         """Whether there is a word at the address, whether it can be written, whether that needs an array at rest."""
@@ -171,9 +160,7 @@ class Bridge(wiring.Component):
                     m.d.sync += answer.reply.eq(Reply.DECERR)
                 with m.Elif(access.write & (access.strobes == 0)):
                     pass
-                with m.Elif(
-                    access.write & (~access.strobes.all() | ~writable) | memory & ~(self.resting & self.queue.empty)
-                ):
+                with m.Elif(access.write & (~access.strobes.all() | ~writable) | memory & ~self.resting):
                     m.d.sync += answer.reply.eq(Reply.SLVERR)
                 with m.Elif(self.space < LINK_SPACE):
                     m.next = "ARRAY"
@@ -237,7 +224,7 @@ class Bridge(wiring.Component):
             BusRegister.RESULTS_HEAD: self.result_ring.head,
             BusRegister.EVENTS_HEAD: self.event_ring.head,
             BusRegister.ROOM: self.queue.room,
-            BusRegister.FLAGS: Cat(self.resting & self.queue.empty, self.fault),
+            BusRegister.FLAGS: Cat(self.resting, self.fault),
         }
         word = Signal(DATA_BITS)
         with m.Switch(self.space):

@@ -25,14 +25,13 @@ from ..arch.packets import (
     Request,
     item_bytes,
 )
-from ..arch.registers import ADDRESS_BITS, DATA_BITS, OFFSET_BITS
+from ..arch.registers import ADDRESS_BITS, BY_NAME, DATA_BITS, OFFSET_BITS, Space
 from .host import REQUEST_BITS
 from .packets import BYTE, PacketReceiver, PacketTransmitter
+from .rest import Rest
 from .rings import COUNT_BITS, Ring, SampleQueue, result_word
 
 WORD_BYTES = DATA_BITS // BYTE
-SETTLED_CLOCKS = 15
-"""Clocks for which the array must have been waiting: it is not busy at once with an item that it has taken."""
 
 
 class Link(wiring.Component):
@@ -49,7 +48,8 @@ class Link(wiring.Component):
     active : Out(1)
         Changes with every packet that was done.
     fault : Out(1)
-        Since the last HELLO a packet asked for something impossible: it was skipped.
+        Since the last HELLO a packet asked for something impossible: it was skipped. So is an access to a memory, which
+        waits for the array to come to rest, once that waits for room in a ring.
     """
 
     def __init__(self, array: ArrayConfig, link: LinkConfig, *, version: str) -> None:
@@ -87,6 +87,7 @@ class Link(wiring.Component):
         self.damaged, self.refused = Signal(COUNT_BITS), Signal(COUNT_BITS)
         self.tails = [Signal(COUNT_BITS, name=f"{name}_tail") for name in ("results", "events")]
         self.snapshot = Signal(data.StructLayout({"flags": 8, "room": 16, "results": 16, "events": 16}))
+        m.submodules.rest = self.rest = Rest()
         connect(m, flipped(self.receive), self.receiver.line)
         connect(m, self.transmitter.line, flipped(self.transmit))
         connect(m, self.queue.items, flipped(self.items))
@@ -95,23 +96,15 @@ class Link(wiring.Component):
             self.result_ring.words.valid.eq(self.results.valid),
             self.result_ring.words.payload.eq(result_word(self.results.payload, self.array.membrane_bits)),
             self.results.ready.eq(self.result_ring.words.ready),
+            self.rest.waiting.eq(self.waiting),
+            self.rest.fed.eq(~self.queue.empty),
         ]
-        self._watch(m)
-        self._execute(m)
-        return m
-
-    def _watch(self, m: Module) -> None:
-        """Counters of frames, and whether the array has been waiting for more than a moment."""
-        quiet = Signal(range(SETTLED_CLOCKS + 1))
-        self.settled = quiet == SETTLED_CLOCKS
         m.d.sync += [
             self.damaged.eq(self.damaged + self.receiver.damaged),
             self.refused.eq(self.refused + self.receiver.refused),
         ]
-        with m.If(~self.waiting | ~self.queue.empty):
-            m.d.sync += quiet.eq(0)
-        with m.Elif(~self.settled):
-            m.d.sync += quiet.eq(quiet + 1)
+        self._execute(m)
+        return m
 
     def _execute(self, m: Module) -> None:
         """One packet after the other, a byte at a time; between them, whether one must come again."""
@@ -129,6 +122,11 @@ class Link(wiring.Component):
         asked = data.View(header, shift[-header.size :])
         begins = data.StructLayout({"address": 32, "run": 8, "skip": 8})
         next_run = run_left == 1
+        # While a request waits no tail moves: an array that waits for room in a ring would never come to rest.
+        allowed, barred = Signal(), Signal()
+        local = space >= LINK_SPACE
+        command = (request == Request.WRITE) & (self.address[:OFFSET_BITS] == BY_NAME["command"].offset)
+        full = [words.valid & ~words.ready for words in (self.result_ring.words, self.event_ring.words)]
         advance = [
             self.address.eq(self.address + Mux(next_run, skip + 1, 1)),
             run_left.eq(Mux(next_run, run, run_left - 1)),
@@ -138,6 +136,8 @@ class Link(wiring.Component):
             self.snapshot.as_value(),
         )  # fmt: skip
         m.d.comb += [
+            allowed.eq(local | self.rest.resting | (space == Space.REGISTERS) & ~command),
+            barred.eq(~allowed & Cat(full).any()),
             self.requests.payload.eq(Cat(self.word, self.address, request == Request.WRITE)),
             self.result_ring.address.eq(self.address),
             self.event_ring.address.eq(self.address),
@@ -218,8 +218,9 @@ class Link(wiring.Component):
                     take(1, "COUNTED")
             with m.State("COUNTED"):
                 m.d.sync += [count.eq(shift[-BYTE:]), kind.eq(Answer.WORDS)]
-                m.next = "SNAPSHOT"
-                with m.If(shift[-BYTE:] > WORDS_MAX):
+                with m.If(allowed | barred):
+                    m.next = "SNAPSHOT"
+                with m.If(barred | (shift[-BYTE:] > WORDS_MAX)):
                     m.d.sync += [count.eq(0), self.fault.eq(1)]
             with m.State("WORD"):
                 with m.If((left < WORD_BYTES) & (taken == 0)):
@@ -229,9 +230,9 @@ class Link(wiring.Component):
                     take(WORD_BYTES, "STORE")
                 m.d.sync += self.word.eq(Cat(shift[-DATA_BITS + BYTE :], source.payload))
             with m.State("STORE"):
-                m.d.comb += self.requests.valid.eq(space < LINK_SPACE)
-                with m.If((space >= LINK_SPACE) | self.requests.ready):
-                    m.d.sync += advance
+                m.d.comb += self.requests.valid.eq(~local & allowed)
+                with m.If(local | allowed & self.requests.ready | barred):
+                    m.d.sync += [self.fault.eq(self.fault | barred), *advance]
                     m.next = "WORD"
                 with m.If(space == LINK_SPACE):
                     for place, register in enumerate((LinkRegister.RESULTS_TAIL, LinkRegister.EVENTS_TAIL)):
@@ -256,7 +257,7 @@ class Link(wiring.Component):
                     m.d.sync += left.eq(left - 1)
             with m.State("SNAPSHOT"):
                 m.d.sync += [
-                    self.snapshot.flags.eq(Cat(self.settled, self.fault)),
+                    self.snapshot.flags.eq(Cat(self.rest.resting, self.fault)),
                     self.snapshot.room.eq(queue.room),
                     self.snapshot.results.eq(self.result_ring.head),
                     self.snapshot.events.eq(self.event_ring.head),
@@ -277,11 +278,14 @@ class Link(wiring.Component):
                         with m.If(words):
                             m.next = "FETCH"
             with m.State("FETCH"):
-                m.d.comb += self.requests.valid.eq(space < LINK_SPACE)
-                with m.If(space >= LINK_SPACE):
+                m.d.comb += self.requests.valid.eq(~local & allowed)
+                with m.If(local):
                     m.next = "LOCAL"
-                with m.Elif(self.requests.ready):
+                with m.Elif(allowed & self.requests.ready):
                     m.next = "RESPONSE"
+                with m.Elif(barred):
+                    m.d.sync += self.fault.eq(1)
+                    m.next = "SEND"
             with m.State("LOCAL"):
                 m.d.sync += self.word.eq(self._local(m, space))
                 m.next = "SEND"

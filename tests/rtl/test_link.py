@@ -27,7 +27,7 @@ from trifactor.arch.packets import (
     pack_request,
     unpack_answer,
 )
-from trifactor.arch.registers import DATA_BITS, OFFSET_BITS
+from trifactor.arch.registers import BY_NAME, DATA_BITS, OFFSET_BITS, Space
 from trifactor.rtl.link import Link
 
 Simulate = Callable[..., None]
@@ -194,6 +194,44 @@ def test_results_and_spikes_wait_in_their_rings(simulate: Simulate) -> None:
         assert await host.read(LINK_SPACE, LinkRegister.RESULTS_TAIL, 2) == [0, 30]
 
     worked(simulate, bench)
+
+
+def test_a_memory_is_not_waited_for_while_the_array_waits_for_room_in_a_ring(simulate: Simulate) -> None:
+    """The host that would make room could not be heard."""
+
+    async def bench(host: Host) -> None:
+        dut, ctx = host.dut, host.ctx
+        ctx.set(dut.waiting, 0)
+        await host.say(Request.ITEMS, pack_item(ItemKind.STEP, row=1).to_bytes(2, "little"))
+        ctx.set(dut.events.valid, 1)
+        header, _ = await host.say(Request.WRITE, place(Space.REGISTERS, 9) + (4).to_bytes(4, "little"))
+        assert not header.flags & 2, "a register is there at any time"
+        command = place(Space.REGISTERS, BY_NAME["command"].offset) + (1).to_bytes(4, "little")
+        for kind, body in (
+            (Request.WRITE, place(3, 8) + bytes(8)),
+            (Request.READ, place(3, 8) + b"\4"),
+            (Request.WRITE, command),
+        ):
+            header, words = await host.say(kind, body)
+            assert (header.flags, words) == (2, b"")
+            header, _ = await host.say(Request.HELLO)
+            assert header.flags == 0
+        tail = place(LINK_SPACE, LinkRegister.EVENTS_TAIL) + (30).to_bytes(4, "little")
+        await host.say(Request.WRITE, tail)
+        ctx.set(dut.events.valid, 0)
+        # An access that comes while the array works waits for its end.
+        packet = pack_request(
+            Request.WRITE, sequence=host.sequence, session=SESSION, body=place(3, 5) + (6).to_bytes(4, "little")
+        )
+        await host.send(packet)
+        await ctx.tick().repeat(500)
+        assert not ctx.get(dut.transmit.valid)
+        ctx.set(dut.waiting, 1)
+        header, _ = await host.answer()
+        assert header.flags == 1
+
+    memory, _ = worked(simulate, bench)
+    assert memory == {Space.REGISTERS << OFFSET_BITS | 9: 4, 3 << OFFSET_BITS | 5: 6}
 
 
 def test_the_link_says_what_it_is(simulate: Simulate) -> None:
