@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -27,6 +27,13 @@ UNITS: dict[Unit, str] = {
 def ceil_log2(value: int) -> int:
     """Bits needed to count to `value` exclusive: `ceil(log2(value))`, and 0 for 1."""
     return (value - 1).bit_length()
+
+
+NUMBERS: Final = frozenset(
+    {"weight_bits", "synapse_bits", "membrane_bits", "decay_bits", "surrogate_bits", "event_bits", "products"}
+)
+"""Settings of `ArrayConfig` that decide what an array computes; all others say how large and how fast it is, and what
+is built besides."""
 
 
 class ArrayConfig(BaseModel):

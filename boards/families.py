@@ -72,6 +72,8 @@ FAMILIES = {
             "DFF": "flip-flops",
             "RAM16SDP4": "LUT RAM",
             "BSRAM": "block RAM",
+            "MULT18X18": "multipliers",
+            "MULT9X9": "small multipliers",
         },
         memories=frozenset({"SDPB", "SDPX9B", "DPB", "DPX9B", "SP", "SPX9", "pROM", "pROMX9"}),
     ),

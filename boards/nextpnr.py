@@ -11,7 +11,7 @@ from ..arch.errors import TimingError
 
 _LOGIC = "lower lanes or cores, or leave out signatures, units and products = 'exact'"
 _MEMORY = "lower weight_words, weight_bits, axons, events or groups"
-_MULTIPLIERS = "use products = 'shift', or lower lanes or cores"
+_MULTIPLIERS = "use products = 'shift' and serial_products = 'adders', or lower lanes or cores"
 
 LOWER = {
     "TRELLIS_COMB": _LOGIC,
@@ -28,6 +28,8 @@ LOWER = {
     "ALU": _LOGIC,
     "RAM16SDP4": "lower lanes or cores",
     "BSRAM": _MEMORY,
+    "MULT18X18": _MULTIPLIERS,
+    "MULT9X9": _MULTIPLIERS,
 }
 """Which setting of `ArrayConfig` lowers the need of a resource."""
 

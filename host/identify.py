@@ -8,29 +8,12 @@ from dataclasses import dataclass
 from itertools import product
 
 from .. import __version__
-from ..arch.array import ArrayConfig
+from ..arch.array import NUMBERS, ArrayConfig
 from ..arch.errors import DeviceError
 from ..arch.link import LinkConfig, build_hash, package_word
 from ..arch.packets import LINK_SPACE, PROTOCOL_VERSION, LinkRegister
 from ..arch.registers import OFFSET_BITS
 from .link import LinkSession
-
-FREE = frozenset(
-    {
-        "cores",
-        "lanes",
-        "weight_words",
-        "groups",
-        "axons",
-        "events",
-        "layers",
-        "classes",
-        "traces_per_word",
-        "units",
-        "signatures",
-    }
-)
-"""Of an array: capacities, and what does nothing where it is not used. All else decides what its numbers are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +84,7 @@ def recognise(found: Identity, arrays: Sequence[ArrayConfig], baud: float) -> tu
 def check_usable(wanted: ArrayConfig, there: ArrayConfig) -> None:
     """Raise `DeviceError` unless numbers on the array that is there are those of the one that is wanted."""
     mine, its = wanted.model_dump(), there.model_dump()
-    wrong = [f"{name} {its[name]}, not {mine[name]}" for name in mine if name not in FREE and mine[name] != its[name]]
+    wrong = [f"{name} {its[name]}, not {mine[name]}" for name in mine if name in NUMBERS and mine[name] != its[name]]
     missing = [unit for unit in wanted.units if not there.has(unit)]
     if missing:
         wrong.append(f"no unit {', '.join(missing)}")

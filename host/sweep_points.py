@@ -8,12 +8,12 @@ import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from .. import __version__
-from ..arch.array import ArrayConfig
+from ..arch.array import NUMBERS, ArrayConfig
 from ..arch.errors import ConfigurationError, did_you_mean
 from ..arch.rules import RULES
 from ..golden.floating.rules import float_rule
@@ -21,23 +21,6 @@ from .config import DATASETS, LearnConfig, check_choice, one_line, overridden, p
 from .plan import Settings, resolved
 
 KEY_DIGITS = 16
-
-BUILT: Final = frozenset(
-    {
-        "cores",
-        "lanes",
-        "units",
-        "signatures",
-        "weight_words",
-        "groups",
-        "axons",
-        "events",
-        "layers",
-        "classes",
-        "traces_per_word",
-    }
-)
-"""Fields of an array that say how large and how fast it is, not what it computes: no axes."""
 
 
 class Experiment(BaseModel):
@@ -55,7 +38,7 @@ class Experiment(BaseModel):
 
 AXES: dict[str, type[BaseModel]] = {
     **{name: LearnConfig for name in LearnConfig.model_fields if name != "checkpoint_every"},
-    **{name: ArrayConfig for name in ArrayConfig.model_fields if name not in BUILT},
+    **{name: ArrayConfig for name in ArrayConfig.model_fields if name in NUMBERS},
     **{name: Experiment for name in Experiment.model_fields},
 }
 """Every axis, and the model whose field it is. A field that is added there is an axis at once."""

@@ -492,15 +492,7 @@ class Array(wiring.Component):
             seq.descriptor_address.eq(host.word),
             seq.descriptor_in.eq(Mux(host.clear, 0, host.data)),
         ]
-        per_core = {
-            Space.WEIGHTS: [core.host_word for core in self.cores],
-            Space.MEMBRANES: [core.neuron.host_word for core in self.cores],
-            Space.FACTORS: [core.factor_host for core in self.cores],
-        }
-        if self.config.has("thresholds"):
-            per_core[Space.THRESHOLDS] = [core.neuron.host_threshold for core in self.cores]
-        if self.config.has("post-trace"):
-            per_core[Space.POST_TRACES] = [core.neuron.host_post for core in self.cores]
+        of_cores = [self._core_answer(m, core) for core in self.cores]
         answer = Signal(signed(DATA_BITS))
         m.d.sync += host.memory_data.eq(answer)
         with m.Switch(host.space):
@@ -510,11 +502,29 @@ class Array(wiring.Component):
                 m.d.comb += answer.eq(self.traces.host_trace)
             with m.Case(Space.SURROGATE):
                 m.d.comb += answer.eq(self.cores[0].neuron.table_out)
-            for space, values in per_core.items():
-                with m.Case(space), m.Switch(host.core):
-                    for number, value in enumerate(values):
-                        with m.Case(number):
-                            m.d.comb += answer.eq(value)
+            with m.Default(), m.Switch(host.core):
+                for number, found in enumerate(of_cores):
+                    with m.Case(number):
+                        m.d.comb += answer.eq(found)
+
+    def _core_answer(self, m: Module, core: Core) -> Signal:
+        """What the host reads of a core: from a register where there are several, for they lie far apart."""
+        values = {
+            Space.WEIGHTS: core.host_word,
+            Space.MEMBRANES: core.neuron.host_word,
+            Space.FACTORS: core.factor_host,
+        }
+        if self.config.has("thresholds"):
+            values[Space.THRESHOLDS] = core.neuron.host_threshold
+        if self.config.has("post-trace"):
+            values[Space.POST_TRACES] = core.neuron.host_post
+        found = Signal(signed(DATA_BITS))
+        domain = m.d.sync if self.config.cores > 1 else m.d.comb
+        with m.Switch(self.host.space):
+            for space, value in values.items():
+                with m.Case(space):
+                    domain += found.eq(value)
+        return found
 
     def _connect_signatures(self, m: Module) -> None:
         config, seq, fire, host = self.config, self.sequencer, self.fire, self.host

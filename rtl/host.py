@@ -27,7 +27,7 @@ from ..arch.registers import (
 )
 
 REQUEST_BITS = DATA_BITS + ADDRESS_BITS + 1
-READ_CLOCKS = 5
+READ_CLOCKS = 6
 """Clocks from a memory's read strobe to its data at `Host`, whichever the memory."""
 
 
@@ -153,12 +153,12 @@ class Host(wiring.Component):
             with m.State("CLEAR"):
                 m.d.comb += self.hold.eq(1)
                 m.d.sync += wait[0].eq(self.granted)
-                with m.If(self.granted & wait[0]):
+                m.d.sync += self.commit.eq(self.granted & wait[0])
+                with m.If(self.commit):
                     m.d.sync += clear_word.eq(clear_word + 1)
-                    m.d.comb += self.commit.eq(1)
                     with m.If(clear_word == deepest):
                         m.d.comb += self.requests.ready.eq(1)
-                        m.d.sync += self.clear.eq(0)
+                        m.d.sync += [self.clear.eq(0), self.commit.eq(0)]
                         m.next = "IDLE"
             with m.State("MEMORY"):
                 m.d.comb += self.hold.eq(1)
@@ -170,9 +170,10 @@ class Host(wiring.Component):
                 m.d.sync += wait.eq(wait + 1)
                 with m.If(is_write):
                     # A weight word is complete in its staging register, and a trace's word has been read, by now.
-                    with m.If(wait == 1):
-                        last = self.place == weight_chunks(config) - 1
-                        m.d.comb += [self.commit.eq((self.space != Space.WEIGHTS) | last), self.requests.ready.eq(1)]
+                    last = self.place == weight_chunks(config) - 1
+                    m.d.sync += self.commit.eq((wait == 1) & ((self.space != Space.WEIGHTS) | last))
+                    with m.If(wait == 2):
+                        m.d.comb += self.requests.ready.eq(1)
                         m.next = "IDLE"
                 with m.Elif(wait == READ_CLOCKS - 1):
                     m.d.comb += self.requests.ready.eq(1)

@@ -136,7 +136,6 @@ class Link(wiring.Component):
             self.snapshot.as_value(),
         )  # fmt: skip
         m.d.comb += [
-            allowed.eq(local | self.rest.resting | (space == Space.REGISTERS) & ~command),
             barred.eq(~allowed & Cat(full).any()),
             self.requests.payload.eq(Cat(self.word, self.address, request == Request.WRITE)),
             self.result_ring.address.eq(self.address),
@@ -147,6 +146,9 @@ class Link(wiring.Component):
             self.event_ring.tail.eq(self.tails[1]),
             queue.item.eq(_item(shift[-item_bytes(self.array) * BYTE :])),
         ]
+
+        # From a register, since memories far away are written by it. An address stands for longer than a clock.
+        m.d.sync += allowed.eq(local | self.rest.resting | (space == Space.REGISTERS) & ~command)
 
         def take(size: int, then: str) -> None:
             """Shift bytes of a body in until there are `size`."""

@@ -47,6 +47,7 @@ def test_a_build_of_one_s_own_is_recognised_at_its_rate() -> None:
 
 def test_other_capacities_are_usable_and_other_numbers_are_not() -> None:
     larger = OWN.model_copy(update={"lanes": 16, "cores": 4, "weight_words": 4096, "units": ("bias",)})
+    larger = larger.model_copy(update={"counters": False, "noise_latency": 2, "serial_products": "multipliers"})
     check_usable(OWN, larger)
     with pytest.raises(DeviceError, match=r"has weight_bits 8, not 16$"):
         check_usable(OWN, larger.model_copy(update={"weight_bits": 8}))
