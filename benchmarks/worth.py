@@ -42,6 +42,7 @@ COLUMNS = [*AXES, "accuracy", "accuracies", "seconds"]
 
 DIGITS = "--dataset digits --epochs 3 --axis fall=2"
 DEEP = "--dataset mnist --limit 4000 --epochs 2 --seeds 1,2,3"
+LONG = "--dataset mnist --limit 20000 --epochs 3 --seeds 1,2,3"
 MANY = "1,2,3,4,5,6,7"
 """Seeds where a test set is so small that one sample is half a point."""
 HIDDEN = (1, 2, 3, 4)
@@ -107,6 +108,8 @@ EXPERIMENTS: dict[str, list[str]] = {
         for layers in DEEP_LAYERS
         for rate in (7, 9)
     ],
+    # Whether it is the budget.
+    "longer": [f"{LONG} --rules dalton,tfr --axis rate=9 --axis layers={layers} {ADAM}" for layers in DEEP_LAYERS],
 }
 """Experiments by name; docs/worth.md says what each asks."""
 
@@ -242,16 +245,18 @@ def logic_table() -> str:
 
 
 DEPTH_KINDS = {
-    "fixed point": {"form": "fixed"},
-    "float": {"form": "float", "optimiser": "sgd"},
-    "float, Adam": {"form": "float", "optimiser": "adam"},
+    "fixed point": ("depth", {"form": "fixed"}),
+    "float": ("depth", {"form": "float", "optimiser": "sgd"}),
+    "float, Adam": ("depth", {"form": "float", "optimiser": "adam"}),
+    "Adam, 60 000 samples": ("longer", {}),
 }
-"""How the networks of `depth` were trained."""
+"""How deep networks were trained: experiment and settings."""
 
 
 def at_depth(rule: str, hidden: int, kind: str) -> list[float]:
     """Accuracies of a rule with so many hidden layers, at its better rate."""
-    rows = [row for row in rows_of("depth", rule=rule, **DEPTH_KINDS[kind]) if row["layers"].count("-") == hidden + 1]
+    experiment, settings = DEPTH_KINDS[kind]
+    rows = [row for row in rows_of(experiment, rule=rule, **settings) if row["layers"].count("-") == hidden + 1]
     return shares(best_rate(rows))
 
 
@@ -389,7 +394,7 @@ def page() -> None:
         "rules": ("rules", (6.4, 3.8), draw_rules, 1),
         "products": ("rules", (6.4, 5.4), draw_products, 1),
         "bits": ("bits", (9.6, 2.8), draw_bits, 4),
-        "depth": ("depth", (9.6, 3.0), draw_depth, len(DEPTH_KINDS)),
+        "depth": ("depth", (11.0, 3.0), draw_depth, len(DEPTH_KINDS)),
     }
     for name, (experiment, size, draw, panels) in drawn.items():
         if rows_of(experiment):

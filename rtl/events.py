@@ -122,7 +122,8 @@ class Events(wiring.Component):
         is_event = accept & (kind == ItemKind.EVENT)
         fill = Mux(loading, counts[1], counts[0])
         wrong_row = (row >= self.inputs) | (row < previous)
-        store = is_event & in_sample & ~wrong_row & (fill != config.events)
+        write = is_event & (fill != config.events)
+        store = write & in_sample & ~wrong_row
         stored = Signal(entry_layout(config))
         m.d.comb += [
             self.items.ready.eq(~Mux(loading, full[1], full[0]) & ~self.push),
@@ -134,7 +135,8 @@ class Events(wiring.Component):
         address = Mux(self.push, self.push_index, fill)
         for memory in (scatter_list, sweep_list):
             m.d.comb += [
-                memory.write_enable.eq(self.push | store),
+                # What should not have come is written, too, and not counted: whether it should takes longer to know.
+                memory.write_enable.eq(self.push | write),
                 memory.write_address.eq(Cat(address[:index_bits], region)),
                 memory.write_data.eq(stored.as_value()),
             ]

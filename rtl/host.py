@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -87,7 +87,6 @@ class Host(wiring.Component):
         address = self.requests.payload[DATA_BITS : DATA_BITS + ADDRESS_BITS]
         is_write = self.requests.payload[-1]
         wait = Signal(3)
-        clear_word = Signal(OFFSET_BITS)
         deepest = max(
             config.weight_words,
             config.groups * config.lanes,
@@ -101,7 +100,7 @@ class Host(wiring.Component):
             self.space.eq(address[OFFSET_BITS:]),
             self.busy.eq(1),
         ]
-        self._windows(m, offset, clear_word)
+        self._windows(m, offset)
 
         register = offset[:6]
         first_counter = BY_NAME[COUNTERS[0][0]].offset
@@ -129,7 +128,7 @@ class Host(wiring.Component):
                         m.next = "CLEAR-COUNTERS"
                     with m.If((register == BY_NAME["command"].offset) & self.data[0]):
                         m.d.comb += self.requests.ready.eq(0)
-                        m.d.sync += [clear_word.eq(0), self.clear.eq(1)]
+                        m.d.sync += [self.word.eq(0), self.clear.eq(1)]
                         m.next = "CLEAR"
                 with m.Elif(is_counter):
                     m.d.comb += self.requests.ready.eq(0)
@@ -155,8 +154,8 @@ class Host(wiring.Component):
                 m.d.sync += wait[0].eq(self.granted)
                 m.d.sync += self.commit.eq(self.granted & wait[0])
                 with m.If(self.commit):
-                    m.d.sync += clear_word.eq(clear_word + 1)
-                    with m.If(clear_word == deepest):
+                    m.d.sync += self.word.eq(self.word + 1)
+                    with m.If(self.word == deepest):
                         m.d.comb += self.requests.ready.eq(1)
                         m.d.sync += [self.clear.eq(0), self.commit.eq(0)]
                         m.next = "IDLE"
@@ -185,8 +184,8 @@ class Host(wiring.Component):
                     m.next = "IDLE"
         return m
 
-    def _windows(self, m: Module, offset: Signal, clear_word: Signal) -> None:
-        """Which core, word and place of its memory an offset means."""
+    def _windows(self, m: Module, offset: Value) -> None:
+        """Which core, word and place of its memory an offset means, a clock after it came."""
         config = self.config
         state_bits = ceil_log2(config.groups * config.lanes)
         word_bits = ceil_log2(config.weight_words)
@@ -194,20 +193,21 @@ class Host(wiring.Component):
         spaces = [Space.MEMBRANES, Space.FACTORS]
         spaces += [Space.THRESHOLDS] if config.has("thresholds") else []
         spaces += [Space.POST_TRACES] if config.has("post-trace") else []
+        m.d.sync += [self.place.eq(0), self.core.eq(0)]
         with m.If(self.clear):
-            m.d.comb += self.word.eq(clear_word)
+            pass
         with m.Elif(self.space == Space.WEIGHTS):
-            m.d.comb += [
+            m.d.sync += [
                 self.place.eq(offset[: self.chunk_bits]),
                 self.word.eq(offset[self.chunk_bits : self.chunk_bits + word_bits]),
                 self.core.eq(offset[self.chunk_bits + word_bits :]),
             ]
         with m.Elif(self.space == Space.TRACES):
-            m.d.comb += [self.place.eq(offset[:trace_bits]), self.word.eq(offset[trace_bits:])]
+            m.d.sync += [self.place.eq(offset[:trace_bits]), self.word.eq(offset[trace_bits:])]
         with m.Elif(self.space.matches(*spaces)):
-            m.d.comb += [self.word.eq(offset[:state_bits]), self.core.eq(offset[state_bits:])]
+            m.d.sync += [self.word.eq(offset[:state_bits]), self.core.eq(offset[state_bits:])]
         with m.Else():
-            m.d.comb += self.word.eq(offset)
+            m.d.sync += self.word.eq(offset)
 
     def _register_write(self, m: Module, register: Signal) -> None:
         with m.Switch(register):
