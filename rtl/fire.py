@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -109,8 +111,9 @@ class Fire(wiring.Component):
                     m.d.comb += core.eq(number)
             go = pending.any() & ready[name]
             m.d.comb += signal.eq(go)
-            left = pending & ~(Const(1, cores) << core)[:cores]
-            remaining.append(Mux(go, left.any(), pending.any()))
+            # Whether more than one waits; not by way of `core`, for all cores' neurons wait for this.
+            several = Cat(one & other for one, other in combinations(pending, 2)).any()
+            remaining.append(Mux(ready[name], several, pending.any()))
             with m.If(slot_done):
                 m.d.sync += taken[name].eq(0)
             with m.Elif(go):
@@ -118,7 +121,7 @@ class Fire(wiring.Component):
         event_neuron = Signal(EVENT_NEURON_BITS)
         m.d.comb += [
             slot_done.eq(self.done & ~Cat(remaining).any()),
-            self.enable.eq(~self.done | slot_done),
+            self.enable.eq(~(self.done & Cat(remaining).any())),
             self.spike_neuron.eq(out_neuron + chosen["spike"]),
             self.surrogate_neuron.eq(out_neuron + chosen["surrogate"]),
             self.output_neuron.eq(out_neuron + chosen["output"]),
