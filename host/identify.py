@@ -28,6 +28,11 @@ FREE = frozenset(
         "traces_per_word",
         "units",
         "signatures",
+        "errors",
+        "probes",
+        "event_readers",
+        "pipeline",
+        "sparse_inputs",
     }
 )
 """Of an array: capacities, and what does nothing where it is not used. All else decides what its numbers are."""
