@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, Self
+from typing import Final, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from .formats import QFormat
 
 Unit = Literal["cuba", "post-trace", "shadow", "recurrent", "bias", "thresholds", "feedback", "eligibility"]
+
+ErrorKind = Literal["softmax", "mse"]
+"""What a readout's error can be."""
 
 UNITS: dict[Unit, str] = {
     "cuba": "a synaptic current with a leak of its own, and a clamp of the membrane at 0",
@@ -56,12 +59,19 @@ class ArrayConfig(BaseModel):
     products: Literal["shift", "exact"] = "shift"
     units: tuple[Unit, ...] = Field(default=(), description="optional units, of `UNITS`")
     signatures: bool = Field(default=False, description="write signatures, for verification")
+    errors: tuple[ErrorKind, ...] = Field(
+        default=("softmax", "mse"), min_length=1, description="kinds of the readout's error that are built"
+    )
+    probes: bool = Field(default=True, description="states of neurons and recorded spikes for the host")
     counters: bool = Field(default=True, description="counters of events, words and clocks; without, they read as 0")
 
     weight_words: int = Field(default=4096, ge=1, le=1 << 18, description="weight words per core, `lanes` weights each")
     groups: int = Field(default=64, ge=1, le=1 << 12, description="neuron groups over all layers")
     axons: int = Field(default=1024, ge=1, le=1 << 16, description="rows over all layers, for traces and lists")
     events: int = Field(default=1024, ge=1, le=1 << 16, description="entries of one event list")
+    sparse_inputs: bool = Field(
+        default=False, description="event lists may be shorter than the input is wide; a step with more is refused"
+    )
     layers: int = Field(default=8, ge=1, le=16, description="entries of the descriptor table")
     classes: int = Field(default=16, ge=2, le=64, description="most outputs of the readout")
     traces_per_word: Literal[1, 2, 4, 8] = 1
@@ -71,8 +81,16 @@ class ArrayConfig(BaseModel):
     noise_latency: Literal[2, 6] = Field(
         default=6, description="clocks of the noise hash; 2 needs fewer registers and a slow clock"
     )
+    pipeline: Literal["long", "short"] = Field(
+        default="long", description="registers between steps; the short one needs fewer of them and a slow clock"
+    )
     weight_memory: Literal["dual", "single"] = Field(
         default="dual", description="ports of the weight memory; with a single one UPDATE takes two clocks a word"
+    )
+
+    event_readers: Literal["both", "turns"] = Field(
+        default="both",
+        description="the trace sweep reads events beside SCATTER, from a copy of the lists, or before it",
     )
 
     @field_validator("units")
@@ -80,10 +98,17 @@ class ArrayConfig(BaseModel):
     def _in_order(cls, units: tuple[Unit, ...]) -> tuple[Unit, ...]:
         return tuple(unit for unit in UNITS if unit in units)
 
+    @field_validator("errors")
+    @classmethod
+    def _errors_in_order(cls, errors: tuple[ErrorKind, ...]) -> tuple[ErrorKind, ...]:
+        return tuple(error for error in get_args(ErrorKind) if error in errors)
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.synapse_bits > self.weight_bits:
             raise ValueError(f"synapse_bits ({self.synapse_bits}) must not exceed weight_bits ({self.weight_bits})")
+        if self.pipeline == "short" and self.has("eligibility"):
+            raise ValueError('eligibility takes pipeline = "long"')
         if self.groups * self.parallel < self.classes:
             raise ValueError(
                 f"groups * cores * lanes ({self.groups * self.parallel}) must reach classes ({self.classes})"

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from .array import ErrorKind
 from .formats import RATE_SHIFT_MAX, SIGNAL_SHIFT_MAX
 
 SURROGATE_ENTRIES = 16
@@ -79,7 +80,7 @@ class Network(BaseModel):
 
     layers: tuple[Layer, ...] = Field(min_length=1)
     surrogate: tuple[int, ...] = Field(min_length=SURROGATE_ENTRIES, max_length=SURROGATE_ENTRIES)
-    error: Literal["softmax", "mse"] = "softmax"
+    error: ErrorKind = "softmax"
     error_on: Literal["current", "membrane"] = "current"
     error_shift: int = Field(default=1, ge=0, le=15)
     gate: Gate = "all"

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import get_args
 
-from .array import UNITS, ArrayConfig, Unit
+from .array import UNITS, ArrayConfig, ErrorKind, Unit
 from .errors import DoesNotFitError
 from .network import Layer, Network
 
@@ -98,8 +99,14 @@ def measure(network: Network, array: ArrayConfig) -> Placement:
 
 
 def entries(layer: Layer, array: ArrayConfig, *, first: bool) -> int:
-    """The longest that a layer's event list can be: a graded value is one entry per set bit."""
-    return layer.inputs * (array.event_bits if first else 1) + layer.outputs * layer.recurrent + layer.bias
+    """The longest that a layer's event list can be: a graded value is one entry per set bit. Of `sparse_inputs` one."""
+    events = layer.inputs * (array.event_bits if first else 1)
+    return (1 if first and array.sparse_inputs else events) + own_entries(layer)
+
+
+def own_entries(layer: Layer) -> int:
+    """Entries of an event list behind the events from below."""
+    return layer.outputs * layer.recurrent + layer.bias
 
 
 def fitted(network: Network, array: ArrayConfig) -> ArrayConfig:
@@ -113,6 +120,7 @@ def fitted(network: Network, array: ArrayConfig) -> ArrayConfig:
             "events": max(array.events, need.events),
             "classes": max(array.classes, need.classes),
             "layers": max(array.layers, len(need.blocks)),
+            "errors": tuple(error for error in get_args(ErrorKind) if error in (*array.errors, network.error)),
             "units": tuple(unit for unit in UNITS if array.has(unit) or needs_unit(network, unit)),
         }
     )
@@ -143,6 +151,11 @@ def _check_units(network: Network, array: ArrayConfig) -> None:
         for index, layer in enumerate(network.layers):
             if takes(layer) and not array.has(unit):
                 raise DoesNotFitError(f"layer {index}: {settings} takes a unit that the array lacks", _build_with(unit))
+    if network.error not in array.errors:
+        raise DoesNotFitError(
+            f'error = "{network.error}" is not among the errors that the array was built with',
+            f'build it with "{network.error}" among its errors, or set error = "{array.errors[0]}" (learn --error)',
+        )
     if network.apply == "sample" and not array.has("shadow"):
         raise DoesNotFitError('apply = "sample" takes a unit that the array lacks', _build_with("shadow"))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .array import ArrayConfig
+from .array import ArrayConfig, ErrorKind
 from .errors import ConfigurationError, did_you_mean
 from .formats import FACTOR_BITS, RATE_SHIFT_MAX, SIGNAL_SHIFT_MAX, UNIT
 from .network import SURROGATE_ENTRIES, Gate, Layer, Network, Signal
@@ -63,7 +63,7 @@ class Rule:
     signal: Signal = "backprop"
     fixed: Literal["random", "square-wave"] = "random"
     scaled: bool = False
-    error: Literal["softmax", "mse"] = "softmax"
+    error: ErrorKind = "softmax"
     readout_learns: bool = True
     gate: Gate = "all"
     gate_steps: int = 0

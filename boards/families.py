@@ -19,6 +19,7 @@ class Family:
     suffix : of the bitstream
     resources : nextpnr's name of each, and ours, most wanted first
     memories : cells that are block RAM
+    registers_start : registers have their first values from the bitstream, and a reset for them costs logic
     """
 
     placer: Tool
@@ -28,6 +29,7 @@ class Family:
     suffix: str
     resources: dict[str, str]
     memories: frozenset[str]
+    registers_start: bool = False
 
 
 FAMILIES = {
@@ -59,6 +61,7 @@ FAMILIES = {
             "ICESTORM_DSP": "multipliers",
         },
         memories=frozenset({"SB_RAM40_4K", "SB_SPRAM256KA"}),
+        registers_start=True,
     ),
     "gowin": Family(
         placer=NEXTPNR_GOWIN,

@@ -13,12 +13,17 @@ from ..arch.link import LinkConfig
 from ..rtl.top import Top
 from .catalog import Board
 from .clocks import Clocks
+from .families import FAMILIES
 from .netlist import TOP
 from .platforms import platform_of
 
 
 class Gateware(Elaboratable):
-    """`Top` between the serial pins and lights of a board."""
+    """`Top` between the serial pins and lights of a board.
+
+    Registers that the bitstream starts need no reset, which would cost logic at each of them: until the clock has
+    settled the line is idle, and so all else stays as it started.
+    """
 
     def __init__(self, board: Board, array: ArrayConfig, link: LinkConfig, *, version: str) -> None:
         self.board = board
@@ -28,14 +33,17 @@ class Gateware(Elaboratable):
     def elaborate(self, platform: Any) -> Module:
         """Pins to ports; lights that the board lacks stay dark."""
         m = Module()
-        m.domains.sync = sync = ClockDomain()
+        kept = FAMILIES[self.board.family].registers_start
+        m.domains.sync = sync = ClockDomain(reset_less=kept)
         m.submodules.clocks = self.clocks
         m.submodules.top = self.top
-        m.d.comb += [sync.clk.eq(self.clocks.clock), sync.rst.eq(self.clocks.reset)]
+        m.d.comb += sync.clk.eq(self.clocks.clock)
+        if not kept:
+            m.d.comb += sync.rst.eq(self.clocks.reset)
         serial = platform.request("uart", 0, dir="-")
         m.submodules.rx = rx = io.Buffer("i", serial.rx)
         m.submodules.tx = tx = io.Buffer("o", serial.tx)
-        m.d.comb += [self.top.rx.eq(rx.i), tx.o.eq(self.top.tx)]
+        m.d.comb += [self.top.rx.eq(rx.i | (self.clocks.reset & kept)), tx.o.eq(self.top.tx)]
         ports = [port for name, number in self.board.leds for port in _ports(platform.request(name, number, dir="-"))]
         for number, (port, light) in enumerate(zip(ports, self.top.leds, strict=False)):
             m.submodules[f"led_{number}"] = led = io.Buffer("o", port)

@@ -32,8 +32,12 @@ PREPARE = "proc; opt_expr; opt_clean; opt -nodffe -nosdff; fsm; opt; wreduce; pe
 CHAINS = "techmap -map adders.v; "
 """Sums become carry chains while they are still whole."""
 
-NO_START = f"setattr -unset init w:*{READ_REGISTER}*; "
-"""The registers of the iCE40's block RAM cannot start at 0, and need not."""
+ICE40 = f'setattr -unset init w:*{READ_REGISTER}*; setattr -set ram_style "block" m:*table.storage; '
+"""The registers of the iCE40's block RAM cannot start at 0, and need not. There is no LUT RAM: the table of psi would
+be registers and a multiplexer."""
+
+SOFT_COMPARE = "techmap -map +/cmp2softlogic.v; "
+"""Comparisons with constants otherwise become carry chains."""
 
 _ROUND = "&dch,-f;&if,-a;&mfs"
 MAP_LUTS = (
@@ -66,9 +70,12 @@ _GOWIN_LUTS = f"read_verilog -icells -lib -specify +/abc9_model.v; {MAP_LUTS}"
 FLOWS: dict[str, Flow] = {
     "ecp5": Flow(synth="synth_ecp5", options=SYNTH_OPTIONS, prepare=PREPARE + CHAINS, luts=MAP_LUTS, pack=pack_carries),
     "ice40-u": Flow(
-        synth="synth_ice40 -device u", options=("-spram", "-dsp"), prepare=NO_START + PREPARE, luts=_ice40_luts("U")
+        synth="synth_ice40 -device u",
+        options=("-spram", "-dsp"),
+        prepare=ICE40 + PREPARE + SOFT_COMPARE,
+        luts=_ice40_luts("U"),
     ),
-    "ice40-hx": Flow(synth="synth_ice40 -device hx", prepare=NO_START + PREPARE, luts=_ice40_luts("HX")),
+    "ice40-hx": Flow(synth="synth_ice40 -device hx", prepare=ICE40 + PREPARE + SOFT_COMPARE, luts=_ice40_luts("HX")),
     "gw1n": Flow(synth="synth_gowin -family gw1n", luts=_GOWIN_LUTS),
     "gw2a": Flow(synth="synth_gowin -family gw2a", luts=_GOWIN_LUTS),
 }

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..arch.array import ArrayConfig
 from ..arch.device import IntArray
-from ..arch.errors import DeviceError
+from ..arch.errors import ConfigurationError, DeviceError
 from ..arch.formats import FACTOR_BITS
 from ..arch.gate import open_steps
 from ..arch.network import Network
@@ -111,6 +111,8 @@ class ArrayDriver:
         `post_traces` and `weights` as one array of shape (B, T, ...) per layer, `signatures` (B, T, 3) and `cycles` (B,
         T). With nothing to record the samples are poured in without a pause.
         """
+        if "spikes" in record:
+            self._need_probes("spikes")
         await self.write_register("record", int("spikes" in record))
         first = await self.sample()
         samples = [
@@ -201,6 +203,7 @@ class ArrayDriver:
             flat = np.unpackbits(words, axis=-1, bitorder="little")[:, : bits * size].reshape(-1, bits)
             traces = np.packbits(flat[:, :FACTOR_BITS], axis=-1, bitorder="little")
             return image.unpack_traces(traces.reshape(-1).astype(np.uint32))
+        self._need_probes("traces")
         return image.unpack_traces(await self._read(Space.TRACES, 0, image.placement.axons))
 
     async def counters(self) -> dict[str, int]:
@@ -299,6 +302,7 @@ class ArrayDriver:
 
     async def _read_words(self, space: Space) -> IntArray:
         """Words of every core's neurons, (cores, groups * lanes)."""
+        self._need_probes(space.name.lower().replace("_", " "))
         image = self._loaded()
         count = image.placement.groups * self.array.lanes
         cores = [await self._read(space, image.state_offset(core), count) for core in range(self.array.cores)]
@@ -317,6 +321,10 @@ class ArrayDriver:
 
     async def _read(self, space: Space, offset: int, count: int, *, run: int = 0, skip: int = 0) -> Words:
         return await self._port.read(space << OFFSET_BITS | offset, count, run=run, skip=skip)
+
+    def _need_probes(self, what: str) -> None:
+        if not self.array.probes:
+            raise ConfigurationError(f"this array shows no {what}", "build it with probes = true")
 
     def _loaded(self) -> Image:
         if self._image is None:

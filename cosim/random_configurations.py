@@ -81,6 +81,7 @@ def _array(rng: np.random.Generator) -> ArrayConfig:
     weight_bits = int(rng.integers(4, 17))
     share = _pick(rng, 0.0, 0.3, 0.5, 1.0)
     cores, lanes = _pick(rng, 1, 1, 2, 4, 8), _pick(rng, 1, 2, 4, 8, 16)
+    units = tuple(unit for unit in UNITS if rng.random() < share)
     return ArrayConfig(
         cores=cores,
         lanes=lanes,
@@ -91,7 +92,7 @@ def _array(rng: np.random.Generator) -> ArrayConfig:
         surrogate_bits=int(rng.integers(1, 9)),
         event_bits=_pick(rng, 1, 1, int(rng.integers(1, 9))),
         products=_pick(rng, "shift", "exact"),
-        units=tuple(unit for unit in UNITS if rng.random() < share),
+        units=units,
         signatures=True,
         weight_words=1,
         groups=-(-2 // (cores * lanes)),
@@ -103,6 +104,10 @@ def _array(rng: np.random.Generator) -> ArrayConfig:
         serial_products=_pick(rng, "adders", "adders", "multipliers"),
         noise_latency=_pick(rng, 6, 6, 2),
         weight_memory=_pick(rng, "dual", "dual", "single"),
+        event_readers=_pick(rng, "both", "both", "turns"),
+        pipeline="long" if "eligibility" in units else _pick(rng, "long", "short"),
+        errors=_pick(rng, ("softmax", "mse"), ("softmax", "mse"), ("softmax",), ("mse",)),
+        probes=bool(rng.integers(4)),
     )
 
 
@@ -142,7 +147,7 @@ def _network(rng: np.random.Generator, array: ArrayConfig, rule: Rule | None) ->
     return Network(
         layers=layers,
         surrogate=surrogate,
-        error=_pick(rng, "softmax", "mse"),
+        error=_pick(rng, *array.errors),
         error_on=_pick(rng, "current", "membrane"),
         error_shift=_pick(rng, 0, 1, 2, 3, int(rng.integers(0, 16))),
         gate=_pick(rng, "all", "all", "last", "after", "random"),

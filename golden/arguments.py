@@ -12,6 +12,7 @@ from ..arch.device import RECORDABLE, DeviceState, IntArray
 from ..arch.errors import ConfigurationError, did_you_mean
 from ..arch.network import Network
 from ..arch.noise import WORD_MASK
+from ..arch.placement import own_entries
 
 
 def checked_inputs(inputs: IntArray, network: Network, array: ArrayConfig) -> IntArray:
@@ -23,7 +24,21 @@ def checked_inputs(inputs: IntArray, network: Network, array: ArrayConfig) -> In
             f"inputs have shape {np.shape(inputs)}", f"give (samples, steps, {network.inputs}), none of them empty"
         )
     _check_range(values, 0, (1 << array.event_bits) - 1, "inputs")
+    if array.sparse_inputs:
+        _check_events(values, network, array)
     return values
+
+
+def _check_events(values: IntArray, network: Network, array: ArrayConfig) -> None:
+    """The events of every step must find room in a list."""
+    room = array.events - own_entries(network.layers[0])
+    counts = sum((values >> bit & 1).sum(axis=2) for bit in range(array.event_bits))
+    if (most := counts.max()) > room:
+        sample, step = np.unravel_index(counts.argmax(), counts.shape)
+        raise ConfigurationError(
+            f"step {step} of sample {sample} has {most} events, the array has room for {room}",
+            "encode with fewer spikes, or build it with more events",
+        )
 
 
 def checked_labels(

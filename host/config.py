@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..arch.array import ArrayConfig
+from ..arch.array import ArrayConfig, ErrorKind
 from ..arch.errors import ConfigurationError, did_you_mean
 from ..arch.network import Gate
 
@@ -40,6 +40,7 @@ class LearnConfig(BaseModel):
     bias: bool | None = Field(default=None, description="layers that learn have a row that always fires")
     decay: float | None = Field(default=None, ge=0, le=1, description="leak of hidden membranes; the rule's if absent")
     readout_decay: float | None = Field(default=None, ge=0, le=1, description="leak of the readout; 1: none")
+    error: ErrorKind | None = Field(default=None, description="of the readout; the rule's if absent")
     gate: Gate | None = Field(default=None, description="steps that learn; the rule's if absent")
     gate_steps: int | None = Field(default=None, ge=0, le=1024, description="how many those are, see docs/law.md")
     checkpoint_every: int | None = Field(default=None, ge=1, description="samples between checkpoints")

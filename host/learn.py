@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from ..arch.array import ErrorKind
 from ..arch.device import Device as AnyDevice
 from ..arch.device import DeviceState
 from ..arch.errors import ConfigurationError
@@ -53,6 +54,9 @@ def learn(
         float | None, typer.Option(min=0, max=1, help="Leak of hidden membranes.", show_default="the rule's")
     ] = None,
     readout_decay: Annotated[float | None, typer.Option(min=0, max=1, help="Leak of the readout; 1: none.")] = None,
+    error: Annotated[
+        str | None, typer.Option(help=f"At the readout: {', '.join(get_args(ErrorKind))}.", show_default="the rule's")
+    ] = None,
     gate: Annotated[
         str | None, typer.Option(help=f"Steps that learn: {', '.join(get_args(Gate))}.", show_default="the rule's")
     ] = None,
@@ -74,6 +78,8 @@ def learn(
         check_choice(dataset, DATASETS, "data set")
     if rule is not None:
         rule_named(rule)
+    if error is not None:
+        check_choice(error, get_args(ErrorKind), "error")
     if gate is not None:
         check_choice(gate, get_args(Gate), "gate")
     if layers is not None:
@@ -82,7 +88,8 @@ def learn(
     given = {
         "dataset": dataset, "layers": layers, "rule": rule, "epochs": epochs, "limit": limit, "seed": seed,
         "steps": steps, "rate": rate, "recurrent": recurrent, "bias": bias, "decay": decay,
-        "readout_decay": readout_decay, "gate": gate, "gate_steps": gate_steps, "checkpoint_every": checkpoint_every,
+        "readout_decay": readout_decay, "error": error, "gate": gate, "gate_steps": gate_steps,
+        "checkpoint_every": checkpoint_every,
     }  # fmt: skip
     check_output(out)
     settings = overridden(loaded.learn, given)

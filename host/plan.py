@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from ..arch.array import ArrayConfig
+from ..arch.array import ArrayConfig, ErrorKind
 from ..arch.errors import ConfigurationError
 from ..arch.network import Gate, Network
 from ..arch.placement import fitted, place
@@ -49,6 +49,7 @@ class Settings(BaseModel):
     bias: bool
     decay: float | None
     readout_decay: float
+    error: ErrorKind | None
     gate: Gate | None
     gate_steps: int | None
     array: ArrayConfig
@@ -97,7 +98,7 @@ def resolved(learn: LearnConfig, array: ArrayConfig) -> Settings:
 def network_of(settings: Settings) -> Network:
     """The network that `settings` describe."""
     return network_for(
-        gated(rule_named(settings.rule), settings.gate, settings.gate_steps),
+        altered(rule_named(settings.rule), settings.gate, settings.gate_steps, settings.error),
         settings.layers,
         settings.array,
         rate=settings.rate,
@@ -109,9 +110,14 @@ def network_of(settings: Settings) -> Network:
     )
 
 
-def gated(rule: AnyRule, gate: Gate | None, steps: int | None) -> AnyRule:
-    """`rule` with the signal in the steps that are asked for, or in its own where nothing is."""
-    return replace(rule, gate=gate or rule.gate, gate_steps=rule.gate_steps if steps is None else steps)
+def altered(rule: AnyRule, gate: Gate | None, steps: int | None, error: ErrorKind | None) -> AnyRule:
+    """`rule` with the signal in the steps, and the error at the readout, that are asked for, or its own."""
+    return replace(
+        rule,
+        gate=gate or rule.gate,
+        gate_steps=rule.gate_steps if steps is None else steps,
+        error=error or rule.error,
+    )
 
 
 def new_plan(config: Config, learn: LearnConfig, data_dir: Path | None) -> Plan:
@@ -183,13 +189,14 @@ def resumed_plan(path: Path, config: Config, settings: LearnConfig, data_dir: Pa
         "bias": (settings.bias, bias),
         "decay": (_rounded(settings.decay, one), layers[0].decay),
         "readout_decay": (_rounded(settings.readout_decay, one), layers[-1].decay),
+        "error": (settings.error, model.network.error),
         "gate": (settings.gate, model.network.gate),
         "gate_steps": (settings.gate_steps, model.network.gate_steps),
         "[array]": (config.array if config.array_given else None, model.array),
     }
     if settings.rate is not None:
         wanted = network_for(
-            gated(rule_named(model.rule), model.network.gate, model.network.gate_steps),
+            altered(rule_named(model.rule), model.network.gate, model.network.gate_steps, model.network.error),
             model.network.sizes,
             model.array,
             rate=settings.rate,

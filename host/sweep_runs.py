@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from .. import __version__
 from ..arch.errors import ConfigurationError, TrifactorError
 from ..arch.files import written_whole
-from .plan import check_samples, gated, plan_of
+from .plan import altered, check_samples, plan_of
 from .sweep_points import AXES, Point
 
 EXIT_UNFORESEEN = 70
@@ -143,7 +143,7 @@ def _float_run(point: Point, data_dir: Path | None) -> Run:
     )
     begun = time.perf_counter()
     history = train(
-        gated(float_rule(point.rule), point.gate, point.gate_steps),
+        altered(float_rule(point.rule), point.gate, point.gate_steps, point.error),
         data,
         Coding(kind=point.coding, steps=point.steps, bits=bits),
         shape,

@@ -25,6 +25,7 @@ from .readout import Readout
 from .rows import Rows, Verb
 from .sequencer import Sequencer
 from .signature import Signatures
+from .timing import domain
 from .traces import Traces, update_layout
 
 _NEURON_SPACES = (Space.MEMBRANES, Space.SURROGATE, Space.THRESHOLDS, Space.POST_TRACES)
@@ -137,7 +138,7 @@ class Array(wiring.Component):
         m.submodules.gather_list = gathers = Bram(width=gather_entry.size, depth=config.groups * config.parallel)
         m.submodules.update_list = updates = Bram(width=update_entry.size, depth=config.axons)
         found = Signal(gather_entry)
-        inputs = Signal(16)
+        inputs = Signal(config.row_bits + 1)
         with m.If(self.sequencer.descriptor_write & (self.sequencer.descriptor_address == 0)):
             m.d.sync += inputs.eq(self.host.data)
         m.d.comb += [
@@ -313,7 +314,9 @@ class Array(wiring.Component):
             with m.If((seq.verb == Verb.GATHER) & seq.below_signal_sign):
                 m.d.comb += kind.eq(FactorKind.SIGN)
         m.d.comb += rows.factor_some.eq(sum((core.factor_some for core in self.cores), start=Const(0, 1)))
-        host_read = host.read & (host.space == Space.FACTORS)
+        probes = self.config.probes
+        host_read: Value = host.read & (host.space == Space.FACTORS) if probes else Const(0)
+        clearing: Value = host.commit & host.clear if probes else Const(0)
         for core in self.cores:
             mine = neuron[:core_bits] == core.number if core_bits else Const(1)
             learned = (self.modulate.write | self.readout.write) & mine
@@ -322,12 +325,12 @@ class Array(wiring.Component):
                 core.factor_read.eq(rows.factor_read | host_read),
                 core.factor_state.eq(Mux(host_read, host.word, rows.factor_state)),
                 core.factor_shift.eq(rows.factor_shift),
-                core.factor_write.eq(learned | zeroed | (host.commit & host.clear)),
+                core.factor_write.eq(learned | zeroed | clearing),
                 core.factor_data.eq(written),
                 core.factor_kind.eq(kind),
                 core.factor_write_state.eq(
                     Mux(
-                        self.granted,
+                        self.granted if probes else 0,
                         host.word,
                         Mux(zeroed, self.fire.retire_state, (base << lane_bits) + (neuron >> core_bits)),
                     )
@@ -343,10 +346,11 @@ class Array(wiring.Component):
             fire.outputs.eq(seq.field("outputs")),
             fire.spiking.eq(seq.field("spiking")),
             fire.learn.eq(seq.learn),
-            fire.record.eq(host.record),
+            fire.record.eq(host.record if self.config.probes else 0),
             fire.layer.eq(seq.layer),
             fire.done.eq(self.cores[0].neuron.done),
         ]
+        probes = self.config.probes
         table = host.commit & ((host.space == Space.SURROGATE) | host.clear)
         membranes = host.space == Space.MEMBRANES
         for number, core in enumerate(self.cores):
@@ -372,8 +376,8 @@ class Array(wiring.Component):
                 unit.table_address.eq(host.word),
                 unit.table_data.eq(Mux(host.clear, 0, host.data)),
                 unit.host_state.eq(host.word),
-                unit.host_read.eq(self.granted & host.space.matches(*_NEURON_SPACES)),
-                unit.host_write.eq(host.commit & ((membranes & mine) | host.clear)),
+                unit.host_read.eq(self.granted & host.space.matches(*_NEURON_SPACES) if probes else 0),
+                unit.host_write.eq(host.commit & ((membranes & mine) | host.clear) if probes else 0),
                 unit.host_data.eq(Mux(host.clear, 0, host.data)),
                 fire.valid[number].eq(unit.valid),
                 fire.spikes[number].eq(unit.spike),
@@ -391,7 +395,9 @@ class Array(wiring.Component):
                     unit.post_decay.eq(seq.field("post_decay")),
                     unit.has_post.eq(seq.field("post")),
                     unit.post_decayed.eq(seq.field("post_decayed")),
-                    unit.post_write.eq(host.commit & (((host.space == Space.POST_TRACES) & mine) | host.clear)),
+                    unit.post_write.eq(
+                        host.commit & ((host.space == Space.POST_TRACES) & mine | host.clear) if probes else 0
+                    ),
                     fire.posts[number].eq(unit.post),
                 ]
 
@@ -421,7 +427,8 @@ class Array(wiring.Component):
 
     def _connect_traces(self, m: Module) -> None:
         seq, traces, host = self.sequencer, self.traces, self.host
-        window = host.space == Space.TRACES
+        window = (host.space == Space.TRACES) & self.config.probes
+        clearing = host.clear & self.config.probes
         m.d.comb += [
             traces.start.eq(seq.sweep_start),
             traces.first.eq(self.lists.first),
@@ -434,7 +441,7 @@ class Array(wiring.Component):
             traces.event_count.eq(seq.event_count),
             traces.event.eq(self.lists.sweep),
             traces.host_read.eq(host.read & window),
-            traces.host_write.eq(host.commit & (window | host.clear)),
+            traces.host_write.eq(host.commit & (window | clearing)),
             traces.host_clear.eq(host.clear),
             traces.host_word.eq(host.word),
             traces.host_place.eq(host.place),
@@ -493,15 +500,15 @@ class Array(wiring.Component):
             seq.descriptor_in.eq(Mux(host.clear, 0, host.data)),
         ]
         of_cores = [self._core_answer(m, core) for core in self.cores]
+        alike: dict[Space, Value] = {Space.DESCRIPTORS: seq.descriptor_out}
+        if self.config.probes:
+            alike |= {Space.TRACES: self.traces.host_trace, Space.SURROGATE: self.cores[0].neuron.table_out}
         answer = Signal(signed(DATA_BITS))
-        m.d.sync += host.memory_data.eq(answer)
+        m.d[domain(self.config)] += host.memory_data.eq(answer)
         with m.Switch(host.space):
-            with m.Case(Space.DESCRIPTORS):
-                m.d.comb += answer.eq(seq.descriptor_out)
-            with m.Case(Space.TRACES):
-                m.d.comb += answer.eq(self.traces.host_trace)
-            with m.Case(Space.SURROGATE):
-                m.d.comb += answer.eq(self.cores[0].neuron.table_out)
+            for space, value in alike.items():
+                with m.Case(space):
+                    m.d.comb += answer.eq(value)
             with m.Default(), m.Switch(host.core):
                 for number, found in enumerate(of_cores):
                     with m.Case(number):
@@ -509,21 +516,19 @@ class Array(wiring.Component):
 
     def _core_answer(self, m: Module, core: Core) -> Signal:
         """What the host reads of a core: from a register where there are several, for they lie far apart."""
-        values = {
-            Space.WEIGHTS: core.host_word,
-            Space.MEMBRANES: core.neuron.host_word,
-            Space.FACTORS: core.factor_host,
-        }
-        if self.config.has("thresholds"):
-            values[Space.THRESHOLDS] = core.neuron.host_threshold
-        if self.config.has("post-trace"):
-            values[Space.POST_TRACES] = core.neuron.host_post
+        values: dict[Space, Value] = {Space.WEIGHTS: core.host_word}
+        if self.config.probes:
+            values |= {Space.MEMBRANES: core.neuron.host_word, Space.FACTORS: core.factor_host}
+            if self.config.has("thresholds"):
+                values[Space.THRESHOLDS] = core.neuron.host_threshold
+            if self.config.has("post-trace"):
+                values[Space.POST_TRACES] = core.neuron.host_post
         found = Signal(signed(DATA_BITS))
-        domain = m.d.sync if self.config.cores > 1 else m.d.comb
+        assigned = m.d.sync if self.config.cores > 1 else m.d.comb
         with m.Switch(self.host.space):
             for space, value in values.items():
                 with m.Case(space):
-                    domain += found.eq(value)
+                    assigned += found.eq(value)
         return found
 
     def _connect_signatures(self, m: Module) -> None:

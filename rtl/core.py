@@ -22,22 +22,19 @@ from .lane import (
     kappa_layout,
     pair_layout,
     term_bits,
-    write_delay,
 )
 from .neuron import Neuron
 from .noise import lane_noise
 from .pipeline import delayed
-
-TREE_CLOCK = 13
-"""Clock of the row pipeline at which a core's `total` is valid."""
+from .timing import between, domain, timing
 
 
 class Core(wiring.Component):
     """`lanes` lanes in lockstep with all other cores; `number` is its own among them.
 
     The row pipeline's signals carry the clock at which they are valid (`lane.Lane`): the weight word is addressed at
-    clock 8 and in the lanes at 10; the sum of a row's products, `total + total_carry`, comes at clock 13. The core's
-    `neuron` is wired by the array, all cores alike.
+    clock 8 and in the lanes at 10; the sum of a row's products, `total + total_carry`, comes at clock 13 (or as
+    `timing` says). The core's `neuron` is wired by the array, all cores alike.
     """
 
     def __init__(self, config: ArrayConfig, number: int) -> None:
@@ -125,7 +122,7 @@ class Core(wiring.Component):
             weights.read_enable.eq(self.read),
             weights.read_address.eq(self.address),
             *(
-                port.eq(delayed(m, value, write_delay(config), f"late_{name}")[-1])
+                port.eq(delayed(m, value, timing(config).write_delay, f"late_{name}")[-1])
                 for name, port, value in (
                     ("enable", weights.write_enable, self.write | self.host_write),
                     ("address", weights.write_address, self.write_address),
@@ -133,7 +130,7 @@ class Core(wiring.Component):
                 )
             ),
         ]
-        m.d.sync += word.eq(weights.read_data)
+        m.d[domain(config)] += word.eq(weights.read_data)
         self._host(m, word, staged)
         self._factors(m, factors, lanes)
         if config.has("eligibility"):
@@ -264,7 +261,8 @@ class Core(wiring.Component):
         return chosen.as_value()
 
     def _tree(self, m: Module, terms: list[Value], carries: list[Value]) -> None:
-        """Sum of the lanes' terms, a register after every second level: valid two clocks after the terms.
+        """Sum of the lanes' terms, a register after every second level of a long pipeline: then valid two clocks after
+        the terms.
 
         Each adder takes one of the lanes' `minus` as its carry in; one is left over.
         """
@@ -273,6 +271,7 @@ class Core(wiring.Component):
                 if len(terms) > 1:
                     pairs = zip(terms[::2], terms[1::2], strict=True)
                     terms = [add_carry(left, right, carries.pop()) for left, right in pairs]
-            terms = [delayed(m, term, 1, f"sum_{level}_{index}")[1] for index, term in enumerate(terms)]
-            carries = [delayed(m, carry, 1, f"carry_{level}_{index}")[1] for index, carry in enumerate(carries)]
+            clocks = between(self.config, 1)
+            terms = [delayed(m, term, clocks, f"sum_{level}_{index}")[-1] for index, term in enumerate(terms)]
+            carries = [delayed(m, carry, clocks, f"carry_{level}_{index}")[-1] for index, carry in enumerate(carries)]
         m.d.comb += [self.total.eq(terms[0]), self.total_carry.eq(carries[0])]

@@ -47,7 +47,8 @@ class Tail(wiring.Signature):
 class Events(wiring.Component):
     """The lists and the loader of the input stream.
 
-    A list is addressed as region and index. SCATTER and the trace sweep read independently (two copies of one memory).
+    A list is addressed as region and index. SCATTER and the trace sweep read independently (two copies of one memory);
+    where they take turns (`event_readers`) there is one, and the sweep has it while it reads.
     `ready_step` says that the region `current` holds a whole step; `release` gives it back. `fault` codes: bit 0 list
     overflow, bit 1 row out of range or out of order, bit 2 item out of place.
     """
@@ -64,7 +65,7 @@ class Events(wiring.Component):
                 **bias,
                 **(own if config.has("recurrent") else {}),
                 "items": In(stream.Signature(ITEM_BITS)),
-                "inputs": In(16),
+                "inputs": In(config.row_bits + 1),
                 "ready_step": Out(1),
                 "release": In(1),
                 "current": Out(1),
@@ -99,7 +100,9 @@ class Events(wiring.Component):
         index_bits = max(1, ceil_log2(config.events))
         width = len(self.scatter.as_value())
         m.submodules.scatter_list = scatter_list = Bram(width=width, depth=REGIONS << index_bits)
-        m.submodules.sweep_list = sweep_list = Bram(width=width, depth=REGIONS << index_bits)
+        lists = {"scatter": scatter_list}
+        if config.event_readers == "both":
+            m.submodules.sweep_list = lists["sweep"] = Bram(width=width, depth=REGIONS << index_bits)
 
         loading = Signal()
         full = Signal(2)
@@ -114,7 +117,7 @@ class Events(wiring.Component):
         first = Signal()
         learn = Signal()
         label = Signal(8)
-        previous = Signal(ROW_BITS)
+        previous = Signal(config.row_bits)
 
         item = self.items.payload
         kind, row, shift = item[:2], item[2 : 2 + ROW_BITS], item[2 + ROW_BITS :]
@@ -133,15 +136,17 @@ class Events(wiring.Component):
             m.d.comb += stored.shift.eq(Mux(self.push, 0, shift))
         region = Cat(Mux(self.push, self.push_region, loading), self.push)
         address = Mux(self.push, self.push_index, fill)
-        for memory in (scatter_list, sweep_list):
+        for memory in lists.values():
             m.d.comb += [
                 # What should not have come is written, too, and not counted: whether it should takes longer to know.
                 memory.write_enable.eq(self.push | write),
                 memory.write_address.eq(Cat(address[:index_bits], region)),
                 memory.write_data.eq(stored.as_value()),
             ]
-        for name, memory in (("scatter", scatter_list), ("sweep", sweep_list)):
+        for name, memory in lists.items():
             self._read(m, name, memory)
+        if config.event_readers == "turns":
+            self._turns(m, scatter_list)
 
         with m.If(store):
             m.d.sync += previous.eq(row)
@@ -199,6 +204,17 @@ class Events(wiring.Component):
         ]
         if has_tail(self.config):
             self._read_tail(m, name, entry)
+
+    def _turns(self, m: Module, memory: Bram) -> None:
+        """The sweep's way out of the only copy."""
+        with m.If(self.sweep_read):
+            m.d.comb += [
+                memory.read_enable.eq(1),
+                memory.read_address.eq(Cat(self.sweep_index[: len(memory.read_address) - 2], self.sweep_region)),
+            ]
+        m.d.comb += self.sweep.eq(memory.read_data)
+        if has_tail(self.config):
+            self._read_tail(m, "sweep", self.sweep)
 
     def _read_tail(self, m: Module, name: str, entry: data.View) -> None:
         """The entries behind those from below, in the place of `entry`."""

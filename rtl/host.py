@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -35,7 +35,7 @@ class Host(wiring.Component):
     """Does one request at a time and takes it when it is done; reads answer then, in order, writes do not answer.
 
     A request to a memory first asks for the array to stand still (`hold`) and waits until it does (`granted`). The
-    clear command writes zero to every word of every memory.
+    clear command writes zero to every word of every memory; without `probes` to those alone that the host can write.
     """
 
     def __init__(self, config: ArrayConfig) -> None:
@@ -190,9 +190,9 @@ class Host(wiring.Component):
         state_bits = ceil_log2(config.groups * config.lanes)
         word_bits = ceil_log2(config.weight_words)
         trace_bits = ceil_log2(config.traces_per_word)
-        spaces = [Space.MEMBRANES, Space.FACTORS]
+        spaces = [Space.MEMBRANES, Space.FACTORS] if config.probes else []
         spaces += [Space.THRESHOLDS] if config.has("thresholds") else []
-        spaces += [Space.POST_TRACES] if config.has("post-trace") else []
+        spaces += [Space.POST_TRACES] if config.has("post-trace") and config.probes else []
         m.d.sync += [self.place.eq(0), self.core.eq(0)]
         with m.If(self.clear):
             pass
@@ -202,9 +202,9 @@ class Host(wiring.Component):
                 self.word.eq(offset[self.chunk_bits : self.chunk_bits + word_bits]),
                 self.core.eq(offset[self.chunk_bits + word_bits :]),
             ]
-        with m.Elif(self.space == Space.TRACES):
+        with m.Elif((self.space == Space.TRACES) & config.probes):
             m.d.sync += [self.place.eq(offset[:trace_bits]), self.word.eq(offset[trace_bits:])]
-        with m.Elif(self.space.matches(*spaces)):
+        with m.Elif(self.space.matches(*spaces) if spaces else Const(0)):
             m.d.sync += [self.word.eq(offset[:state_bits]), self.core.eq(offset[state_bits:])]
         with m.Else():
             m.d.sync += self.word.eq(offset)
@@ -212,7 +212,8 @@ class Host(wiring.Component):
     def _register_write(self, m: Module, register: Signal) -> None:
         with m.Switch(register):
             shadow = ("apply",) if self.config.has("shadow") else ()
-            for name in ("seed", "sample", "layers", "error", "record", *shadow):
+            record = ("record",) if self.config.probes else ()
+            for name in ("seed", "sample", "layers", "error", *record, *shadow):
                 with m.Case(BY_NAME[name].offset):
                     m.d.sync += getattr(self, name).eq(self.data)
 

@@ -15,10 +15,9 @@ from ..arch.formats import EXPONENT_MAX, FACTOR_BITS, RATE_SHIFT_MAX
 from ..arch.noise import ROUND_BITS
 from .fixed import add_carry, magnitude, partial_products, pow2_exponent, saturate
 from .pipeline import delayed, wire
+from .timing import between, domain, eligibility_lag, timing
 
 EXPONENT_BITS = EXPONENT_MAX.bit_length()
-READ_CLOCK = 8
-"""Clock of the row pipeline at which the weight word is addressed."""
 RUN_BITS = 5
 REACH_BITS = 6
 """Signed bits of exponent(G) + exponent(p) - rate_shift."""
@@ -42,16 +41,6 @@ def pair_layout(config: ArrayConfig) -> data.StructLayout:
 def kappa_layout(config: ArrayConfig) -> data.StructLayout:
     """What is left of the traces of a neuron's synapses, in units of its decay."""
     return data.StructLayout({"size": config.decay_bits + 1, "negative": 1})
-
-
-def lag(config: ArrayConfig) -> int:
-    """Clocks that an update takes longer where synapses have traces of their own."""
-    return 3 if config.has("eligibility") else 0
-
-
-def write_delay(config: ArrayConfig) -> int:
-    """Clocks by which a word's write is put off: on a single port reads and writes fall on clocks of unlike parity."""
-    return int(config.weight_memory == "single" and (Lane.write_clock(config) - READ_CLOCK) % 2 == 0)
 
 
 def eligibility_members(config: ArrayConfig) -> dict[str, In | Out]:
@@ -108,6 +97,8 @@ class Lane(wiring.Component):
     13      UPDATE: saturated, to be written (14 with exact products)
     ======= ================================================================================================
 
+    With `pipeline = "short"` all but the factor and the accumulator are in one clock, that of the word (`timing`).
+
     A product is `term + minus`: its sign costs an inversion here and a carry in the adder tree. With shifts:
     `reach = exponent(G) + exponent(p) - rate_shift`; the step is `2**reach`, or, if that is below 1, it is 1 when the
     first `-reach` bits of the noise are all ones: when `run`, the ones that it begins with, reaches that far. This is
@@ -158,11 +149,6 @@ class Lane(wiring.Component):
             }
         )
 
-    @staticmethod
-    def write_clock(config: ArrayConfig) -> int:
-        """Clock of the row pipeline at which `stored`, `over` and `active` are valid."""
-        return (13 if config.products == "shift" else 14) + lag(config)
-
     def elaborate(self, platform: object) -> Module:
         """Factors, then SCATTER and GATHER, then UPDATE."""
         m = Module()
@@ -183,8 +169,10 @@ class Lane(wiring.Component):
         with m.If(self.swap):
             m.d.sync += in_use.eq(waiting)
         m.d.comb += self.factor_out.eq(waiting)
-        last = self.write_clock(self.config) - 8
-        copies = delayed(m, in_use.as_value(), last, "factor")
+        if self.config.pipeline == "short":
+            return [in_use] * 7
+        clock = timing(self.config)
+        copies = delayed(m, in_use.as_value(), clock.write - clock.hashed - 1, "factor")
         return [data.View(self.factor, copy) for copy in copies]
 
     def _products(self, m: Module, factor: list[data.View]) -> None:
@@ -204,16 +192,17 @@ class Lane(wiring.Component):
         negative = wire(m, ~by_event & now.negative, "turn")
         turned = Signal(self.term.shape())
         m.d.comb += turned.eq(product)
-        m.d.sync += self.minus.eq(negative)
+        step = domain(config)
+        m.d[step] += self.minus.eq(negative)
         with m.If(by_event | now.some):
-            m.d.sync += self.term.eq(turned ^ negative.replicate(len(turned)))
+            m.d[step] += self.term.eq(turned ^ negative.replicate(len(turned)))
         with m.Else():
-            m.d.sync += self.term.eq(0)
+            m.d[step] += self.term.eq(0)
 
         total = Signal(signed(config.current.bits))
         event = Signal()
         plain = Signal(signed(config.synapse_bits))
-        m.d.sync += [event.eq(self.valid & self.scatter), plain.eq(weight)]
+        m.d[step] += [event.eq(self.valid & self.scatter), plain.eq(weight)]
         with m.If(self.capture):
             m.d.sync += [self.current.eq(total), total.eq(0)]
         with m.Elif(event):
@@ -221,11 +210,13 @@ class Lane(wiring.Component):
 
     def _shift_update(self, m: Module, factor: list[data.View]) -> None:
         """Clocks 10 to 13 of UPDATE, products as shifts."""
-        bits = self.config.weight_bits
+        config = self.config
+        bits = config.weight_bits
+        stage = domain(config)
         reach = Signal(signed(REACH_BITS))
         step = Signal(bits + 1)
         moved = Signal(signed(bits + 2))
-        later = lag(self.config)
+        later = eligibility_lag(config)
         row_reach = delayed(m, self.reach, later, "row_reach")[-1]
         run = delayed(m, self.run, later, "run")[-1]
         negative = factor[3 + later].negative
@@ -233,8 +224,8 @@ class Lane(wiring.Component):
             trace = self._eligibility(m, factor)
             row_reach = Mux(self.eligible, trace.reach, row_reach)
             negative ^= self.eligible & trace.negative
-        m.d.sync += reach.eq(row_reach + factor[1 + later].exponent)
-        word = delayed(m, self.word, 1 + later, "word")[-1]
+        m.d[stage] += reach.eq(row_reach + factor[1 + later].exponent)
+        word = delayed(m, self.word, between(config, 1 + later), "word")[-1]
 
         below_one = reach[-1]
         # A reach of 0 or more is at most 15.
@@ -242,26 +233,28 @@ class Lane(wiring.Component):
         carried = wire(m, reach + run, "carried")
         some = factor[2 + later].some
         with m.If(some & ~below_one):
-            m.d.sync += step[1:].eq(Cat(*places[1:], reach[:4] >= bits))
+            m.d[stage] += step[1:].eq(Cat(*places[1:], reach[:4] >= bits))
         with m.Else():
-            m.d.sync += step[1:].eq(0)
-        m.d.sync += step[0].eq(some & Mux(below_one, ~carried[-1], places[0]))
+            m.d[stage] += step[1:].eq(0)
+        m.d[stage] += step[0].eq(some & Mux(below_one, ~carried[-1], places[0]))
 
         with m.If(~self.moving):
-            m.d.sync += moved.eq(0)
+            m.d[stage] += moved.eq(0)
         with m.Else():
-            m.d.sync += moved.eq(_subtract(word, step, negative))
+            m.d[stage] += moved.eq(_subtract(word, step, negative))
         self._store(m, moved, 2 + later)
         m.d.comb += self.active.eq(factor[5 + later].some)
 
     def _exact_update(self, m: Module, factor: list[data.View]) -> None:
         """Clocks 9 to 14 of UPDATE, `abs(G) * p` in a multiplier."""
-        bits = self.config.weight_bits
-        later = lag(self.config)
-        trace = delayed(m, self.trace, 2 + later, "trace")[-1]
-        noise = delayed(m, self.noise, 3 + later, "noise")[-1]
-        room = delayed(m, self.rate_room, 3 + later, "rate_room")[-1]
-        word = delayed(m, self.word, 2 + later, "word")[-1]
+        config = self.config
+        bits = config.weight_bits
+        stage = domain(config)
+        later = eligibility_lag(config)
+        trace = delayed(m, self.trace, between(config, 2 + later), "trace")[-1]
+        noise = delayed(m, self.noise, between(config, 3 + later), "noise")[-1]
+        room = delayed(m, self.rate_room, between(config, 3 + later), "rate_room")[-1]
+        word = delayed(m, self.word, between(config, 2 + later), "word")[-1]
         negative = factor[4 + later].negative
         if later:
             own = self._eligibility(m, factor)
@@ -270,13 +263,13 @@ class Lane(wiring.Component):
         product = Signal(2 * FACTOR_BITS)
         step = Signal(2 * FACTOR_BITS)
         moved = Signal(signed(max(bits, 2 * FACTOR_BITS) + 2))
-        m.d.sync += product.eq(factor[2 + later].magnitude * trace)
+        m.d[stage] += product.eq(factor[2 + later].magnitude * trace)
         scaled = (product << room) + noise
-        m.d.sync += step.eq(Mux(factor[3 + later].some, (scaled >> RATE_SHIFT_MAX)[: 2 * FACTOR_BITS], 0))
+        m.d[stage] += step.eq(Mux(factor[3 + later].some, (scaled >> RATE_SHIFT_MAX)[: 2 * FACTOR_BITS], 0))
         with m.If(~self.moving):
-            m.d.sync += moved.eq(0)
+            m.d[stage] += moved.eq(0)
         with m.Else():
-            m.d.sync += moved.eq(_subtract(word, step, negative))
+            m.d[stage] += moved.eq(_subtract(word, step, negative))
         self._store(m, moved, 3 + later)
         m.d.comb += self.active.eq(factor[6 + later].some)
 
@@ -314,8 +307,9 @@ class Lane(wiring.Component):
         ]
         left = product >> bits
         kept = Signal(signed(FACTOR_BITS + 1))
+        clock = timing(config)
         m.d.comb += kept.eq(Mux(negative[2] ^ kappa[2].negative, -left, left))
-        m.d.comb += self.kept.eq(delayed(m, kept, self.write_clock(config) - 13, "eligibility_kept")[-1])
+        m.d.comb += self.kept.eq(delayed(m, kept, clock.write - clock.hashed - 6, "eligibility_kept")[-1])
 
         reach: Value = Const(0, signed(REACH_BITS))
         if config.products == "shift":
@@ -329,13 +323,14 @@ class Lane(wiring.Component):
     def _store(self, m: Module, moved: Signal, clocks: int) -> None:
         """The last register, `clocks` after the word came, and the copy beside it."""
         config = self.config
+        stage = domain(config)
         clamped, over = saturate(m, moved, config.weight)
-        m.d.sync += [self.stored.eq(clamped | self.host_word), self.over.eq(over)]
+        m.d[stage] += [self.stored.eq(clamped | self.host_word), self.over.eq(over)]
         if config.has("shadow"):
-            held = delayed(m, self.copy, clocks, "copy")[-1]
-            moving = delayed(m, self.moving, 1, "moving")[-1]
+            held = delayed(m, self.copy, between(config, clocks), "copy")[-1]
+            moving = delayed(m, self.moving, between(config, 1), "moving")[-1]
             fresh = clamped[config.weight_bits - config.synapse_bits :].as_signed()
-            m.d.sync += self.copied.eq(Mux(moving, Mux(self.renew, fresh, held), 0) | self.host_copy)
+            m.d[stage] += self.copied.eq(Mux(moving, Mux(self.renew, fresh, held), 0) | self.host_copy)
 
 
 def _shifted(m: Module, value: Value, amount: Value) -> Value:

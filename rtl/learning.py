@@ -15,6 +15,7 @@ from .fixed import add_carry, magnitude, partial_products, pow2_exponent
 from .lane import factor_layout, pair_layout
 from .noise import low_mask
 from .pipeline import delayed, wire
+from .timing import between, domain, timing
 
 
 def factor_of(m: Module, config: ArrayConfig, size: Value, negative: Value, noise: Value, name: str) -> data.View:
@@ -28,24 +29,20 @@ def factor_of(m: Module, config: ArrayConfig, size: Value, negative: Value, nois
     return factor
 
 
-NOISE_CLOCK = 3
-"""Clocks from a partial sum to the noise that its product needs."""
-
-
 class Modulate(wiring.Component):
     """`G_j = sign(delta_j) min(128, (min(65535, abs(delta_j)) psi_j + (r & (2**shift - 1))) >> shift)`, then a power of
     two. H_j likewise, with the post trace for psi, another shift, and r rotated.
 
     `valid` brings a partial sum of delta over one group, for the neuron at `index` of the list. It is added to what
     earlier groups left there if `add`, and kept there unless `last`, when the factor follows `latency` clocks later at
-    `factor`. The partial's read goes out one clock earlier, at `ahead_index`; the neuron's `noise` comes `NOISE_CLOCK`
+    `factor`. The partial's read goes out one clock earlier, at `ahead_index`; the neuron's `noise` comes `noise_clock`
     clocks later.
     """
 
-    latency = 6
-
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
+        clocks = timing(config)
+        self.latency, self.noise_clock = clocks.modulate, clocks.noise
         post = {"post": In(FACTOR_BITS), "post_shift": In(4), "post_negative": In(1)}
         super().__init__(
             {
@@ -81,8 +78,8 @@ class Modulate(wiring.Component):
         kept = delayed(m, self.valid & ~self.last, 1, "kept")[1]
         valid = delayed(m, self.valid & self.last, self.latency, "valid")
         neuron = delayed(m, self.neuron, self.latency, "neuron")[-1]
-        noise = delayed(m, self.noise, 2, "noise")
-        negative = delayed(m, delta[-1], 4, "negative")
+        noise = delayed(m, self.noise, between(config, 2), "noise")
+        negative = delayed(m, delta[-1], self.latency - 2, "negative")
         m.d.comb += [
             partials.read_enable.eq(self.ahead),
             partials.read_address.eq(self.ahead_index),
@@ -90,17 +87,16 @@ class Modulate(wiring.Component):
             partials.write_address.eq(index),
             partials.write_data.eq(delta),
         ]
-        m.d.sync += [
-            delta.eq(add_carry(self.total, Mux(self.add, partials.read_data.as_signed(), 0), self.total_carry)),
-            size.eq(_limited(m, delta)),
-        ]
-        overs = [self._factor(m, size, self.psi, noise, self.shift, negative, self.factor.causal, "psi") & valid[5]]
+        m.d.sync += delta.eq(add_carry(self.total, Mux(self.add, partials.read_data.as_signed(), 0), self.total_carry))
+        m.d[domain(config)] += size.eq(_limited(m, delta))
+        clamps = valid[self.latency - 1]
+        overs = [self._factor(m, size, self.psi, noise, self.shift, negative, self.factor.causal, "psi") & clamps]
         if config.has("post-trace"):
             turned = [word.rotate_left(POST_ROTATION) for word in noise]
             sign = [value ^ self.post_negative for value in negative]
             over = self._factor(m, size, self.post, turned, self.post_shift, sign, self.factor.event, "post")
-            overs.append(over & valid[5])
-        m.d.comb += [self.write.eq(valid[6]), self.write_neuron.eq(neuron), self.over_count.eq(sum(overs))]
+            overs.append(over & clamps)
+        m.d.comb += [self.write.eq(valid[-1]), self.write_neuron.eq(neuron), self.over_count.eq(sum(overs))]
         return m
 
     def _factor(
@@ -115,24 +111,23 @@ class Modulate(wiring.Component):
         name: str,
     ) -> Value:
         """One factor from the magnitude of delta, valid at clock 2, `scale`, valid at 0, and `noise` of clocks 3, 4, 5;
-        whether it was clamped, at clock 5."""
+        whether it was clamped, at clock 5. In a short pipeline delta has a register, the product, and the factor."""
         multiplies = self.config.serial_products == "multipliers"
         bits = DELTA_BITS + len(scale)
         product, noisy = Signal(bits, name=f"{name}_product"), Signal(bits + 1, name=f"{name}_noisy")
         clamped, over = Signal(FACTOR_BITS, name=f"{name}_clamped"), Signal(name=f"{name}_over")
-        scale = delayed(m, scale, 2, f"{name}_scale")[-1]
-        m.d.sync += [
-            product.eq(size * scale if multiplies else partial_products(size, scale, 0, len(scale))),
-            noisy.eq(product + (noise[0][:SIGNAL_SHIFT_MAX] & low_mask(shift, SIGNAL_SHIFT_MAX))),
-        ]
+        stage = domain(self.config)
+        scale = delayed(m, scale, 1 + between(self.config, 1), f"{name}_scale")[-1]
+        m.d.sync += product.eq(size * scale if multiplies else partial_products(size, scale, 0, len(scale)))
+        m.d[stage] += noisy.eq(product + (noise[0][:SIGNAL_SHIFT_MAX] & low_mask(shift, SIGNAL_SHIFT_MAX)))
         scaled = wire(m, noisy >> shift, "scaled")
         below = scaled[: FACTOR_BITS - 1]
         far = scaled[FACTOR_BITS:].any()
-        m.d.sync += [
+        m.d[stage] += [
             clamped.eq(Mux(far | scaled[FACTOR_BITS - 1], FACTOR_MAX, below)),
             over.eq(far | (scaled[FACTOR_BITS - 1] & below.any())),
         ]
-        m.d.comb += factor.eq(factor_of(m, self.config, clamped, negative[4], noise[2][25:], f"{name}_rounded"))
+        m.d.comb += factor.eq(factor_of(m, self.config, clamped, negative[-1], noise[-1][25:], f"{name}_rounded"))
         return over
 
 

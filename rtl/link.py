@@ -32,10 +32,13 @@ from .rest import Rest
 from .rings import COUNT_BITS, Ring, SampleQueue, result_word
 
 WORD_BYTES = DATA_BITS // BYTE
+TAILS = (LinkRegister.RESULTS_TAIL, LinkRegister.EVENTS_TAIL)
 
 
 class Link(wiring.Component):
     """Between bytes of a line and the streams of an `Array` (`rtl/array.py`), by the packets of `arch.packets`.
+
+    Without `probes` of the array no spike ever comes, and there is no ring for them.
 
     Members
     -------
@@ -77,22 +80,34 @@ class Link(wiring.Component):
         m = Module()
         m.submodules.receiver = self.receiver = PacketReceiver(depth=self.link.packets)
         m.submodules.transmitter = self.transmitter = PacketTransmitter()
-        m.submodules.queue = self.queue = SampleQueue(depth=self.link.items, item_bits=ITEM_BITS)
-        m.submodules.result_ring = self.result_ring = Ring(depth=self.link.results, width=DATA_BITS)
-        m.submodules.event_ring = self.event_ring = Ring(
-            depth=self.link.events, width=EVENT_NEURON_BITS + self.array.layer_bits
+        m.submodules.queue = self.queue = SampleQueue(
+            depth=self.link.items, item_bits=min(ITEM_BITS, item_bytes(self.array) * BYTE)
         )
+        m.submodules.result_ring = self.result_ring = Ring(depth=self.link.results, width=DATA_BITS)
         self.address = Signal(ADDRESS_BITS)
-        self.word = Signal(DATA_BITS)
         self.damaged, self.refused = Signal(COUNT_BITS), Signal(COUNT_BITS)
-        self.tails = [Signal(COUNT_BITS, name=f"{name}_tail") for name in ("results", "events")]
-        self.snapshot = Signal(data.StructLayout({"flags": 8, "room": 16, "results": 16, "events": 16}))
+        rings = ("results", "events") if self.array.probes else ("results",)
+        self.tails = [Signal(COUNT_BITS, name=f"{name}_tail") for name in rings]
+        self.full = Signal(2)
+        m.d.comb += self.full[0].eq(self.result_ring.words.valid & ~self.result_ring.words.ready)
+        if self.array.probes:
+            m.submodules.event_ring = self.event_ring = Ring(
+                depth=self.link.events, width=EVENT_NEURON_BITS + self.array.layer_bits
+            )
+            connect(m, flipped(self.events), self.event_ring.words)
+            m.d.comb += [
+                self.event_ring.address.eq(self.address),
+                self.event_ring.read.eq(1),
+                self.event_ring.tail.eq(self.tails[1]),
+                self.full[1].eq(self.event_ring.words.valid & ~self.event_ring.words.ready),
+            ]
         m.submodules.rest = self.rest = Rest()
         connect(m, flipped(self.receive), self.receiver.line)
         connect(m, self.transmitter.line, flipped(self.transmit))
-        connect(m, self.queue.items, flipped(self.items))
-        connect(m, flipped(self.events), self.event_ring.words)
         m.d.comb += [
+            self.items.valid.eq(self.queue.items.valid),
+            self.items.payload.eq(_item(self.queue.items.payload)),
+            self.queue.items.ready.eq(self.items.ready),
             self.result_ring.words.valid.eq(self.results.valid),
             self.result_ring.words.payload.eq(result_word(self.results.payload, self.array.membrane_bits)),
             self.results.ready.eq(self.result_ring.words.ready),
@@ -110,7 +125,16 @@ class Link(wiring.Component):
         """One packet after the other, a byte at a time; between them, whether one must come again."""
         receiver, transmitter, queue = self.receiver, self.transmitter, self.queue
         source, sink = receiver.bytes, transmitter.bytes
-        shift = Signal(ADDRESS_HEADER.size * BYTE)
+        # Bytes that come and those that go: a request's header, then its words; the end of an answer's header, then its
+        # words.
+        told = Cat(
+            Cat(self.rest.resting, self.fault, Const(0, 6)),
+            queue.room,
+            self.result_ring.head,
+            self.event_ring.head if self.array.probes else Const(0, COUNT_BITS),
+        )
+        shift = Signal(len(told))
+        word = shift[-DATA_BITS:]
         taken = Signal(3)
         request, kind = Signal(BYTE), Signal(BYTE)
         done, session = Signal(8), Signal(16)
@@ -126,25 +150,18 @@ class Link(wiring.Component):
         allowed, barred = Signal(), Signal()
         local = space >= LINK_SPACE
         command = (request == Request.WRITE) & (self.address[:OFFSET_BITS] == BY_NAME["command"].offset)
-        full = [words.valid & ~words.ready for words in (self.result_ring.words, self.event_ring.words)]
         advance = [
             self.address.eq(self.address + Mux(next_run, skip + 1, 1)),
             run_left.eq(Mux(next_run, run, run_left - 1)),
         ]
-        answer = Cat(
-            kind, done, session, Mux(kind == Answer.WORDS, count << 2, 0)[:8], receiver.expected,
-            self.snapshot.as_value(),
-        )  # fmt: skip
+        answer = Cat(kind, done, session, Mux(kind == Answer.WORDS, count << 2, 0)[:8], receiver.expected)
         m.d.comb += [
-            barred.eq(~allowed & Cat(full).any()),
-            self.requests.payload.eq(Cat(self.word, self.address, request == Request.WRITE)),
+            barred.eq(~allowed & self.full.any()),
+            self.requests.payload.eq(Cat(word, self.address, request == Request.WRITE)),
             self.result_ring.address.eq(self.address),
-            self.event_ring.address.eq(self.address),
             self.result_ring.read.eq(1),
-            self.event_ring.read.eq(1),
             self.result_ring.tail.eq(self.tails[0]),
-            self.event_ring.tail.eq(self.tails[1]),
-            queue.item.eq(_item(shift[-item_bytes(self.array) * BYTE :])),
+            queue.item.eq(shift[-item_bytes(self.array) * BYTE :]),
         ]
 
         # From a register, since memories far away are written by it. An address stands for longer than a clock.
@@ -202,7 +219,7 @@ class Link(wiring.Component):
             with m.State("ADDRESS"):
                 take(ADDRESS_HEADER.size, "BEGIN")
             with m.State("BEGIN"):
-                first = data.View(begins, shift)
+                first = data.View(begins, shift[-begins.size :])
                 m.d.sync += [
                     self.address.eq(first.address),
                     run.eq(first.run),
@@ -230,16 +247,15 @@ class Link(wiring.Component):
                     m.next = "SKIP"
                 with m.Else():
                     take(WORD_BYTES, "STORE")
-                m.d.sync += self.word.eq(Cat(shift[-DATA_BITS + BYTE :], source.payload))
             with m.State("STORE"):
                 m.d.comb += self.requests.valid.eq(~local & allowed)
                 with m.If(local | allowed & self.requests.ready | barred):
                     m.d.sync += [self.fault.eq(self.fault | barred), *advance]
                     m.next = "WORD"
                 with m.If(space == LINK_SPACE):
-                    for place, register in enumerate((LinkRegister.RESULTS_TAIL, LinkRegister.EVENTS_TAIL)):
+                    for tail, register in zip(self.tails, TAILS, strict=False):
                         with m.If(self.address[:4] == register):
-                            m.d.sync += self.tails[place].eq(self.word)
+                            m.d.sync += tail.eq(word)
             with m.State("ITEM"):
                 with m.If((left < item_bytes(self.array)) & (taken == 0)):
                     m.d.sync += self.fault.eq(self.fault | (left != 0))
@@ -258,23 +274,21 @@ class Link(wiring.Component):
                 with m.Elif(source.valid):
                     m.d.sync += left.eq(left - 1)
             with m.State("SNAPSHOT"):
-                m.d.sync += [
-                    self.snapshot.flags.eq(Cat(self.rest.resting, self.fault)),
-                    self.snapshot.room.eq(queue.room),
-                    self.snapshot.results.eq(self.result_ring.head),
-                    self.snapshot.events.eq(self.event_ring.head),
-                ]
+                m.d.sync += shift.eq(told)
                 m.next = "ANSWER"
             with m.State("ANSWER"):
+                stored = len(answer) // BYTE
                 ends = index == ANSWER_HEADER.size - 1
                 words = (kind == Answer.WORDS) & (count != 0)
                 m.d.comb += [
                     sink.valid.eq(1),
-                    sink.payload.data.eq(answer.word_select(index, BYTE)),
+                    sink.payload.data.eq(Mux(index < stored, answer.word_select(index, BYTE), shift[:BYTE])),
                     sink.payload.last.eq(ends & ~words),
                 ]
                 with m.If(sink.ready):
                     m.d.sync += index.eq(index + 1)
+                    with m.If(index >= stored):
+                        m.d.sync += shift.eq(shift >> BYTE)
                     with m.If(ends):
                         m.next = "IDLE"
                         with m.If(words):
@@ -289,22 +303,22 @@ class Link(wiring.Component):
                     m.d.sync += self.fault.eq(1)
                     m.next = "SEND"
             with m.State("LOCAL"):
-                m.d.sync += self.word.eq(self._local(m, space))
+                m.d.sync += word.eq(self._local(m, space))
                 m.next = "SEND"
             with m.State("RESPONSE"):
                 m.d.comb += self.responses.ready.eq(1)
                 with m.If(self.responses.valid):
-                    m.d.sync += self.word.eq(self.responses.payload)
+                    m.d.sync += word.eq(self.responses.payload)
                     m.next = "SEND"
             with m.State("SEND"):
                 ends = taken == WORD_BYTES - 1
                 m.d.comb += [
                     sink.valid.eq(1),
-                    sink.payload.data.eq(self.word[:BYTE]),
+                    sink.payload.data.eq(word[:BYTE]),
                     sink.payload.last.eq(ends & (count == 1)),
                 ]
                 with m.If(sink.ready):
-                    m.d.sync += [self.word.eq(self.word >> BYTE), taken.eq(taken + 1)]
+                    m.d.sync += [shift.eq(shift >> BYTE), taken.eq(taken + 1)]
                     with m.If(ends):
                         m.d.sync += [taken.eq(0), count.eq(count - 1), *advance]
                         m.next = "FETCH"
@@ -323,15 +337,15 @@ class Link(wiring.Component):
             LinkRegister.DEPTHS: depths_word(self.link),
             LinkRegister.FRAMES_DAMAGED: self.damaged,
             LinkRegister.FRAMES_REFUSED: self.refused,
-            LinkRegister.RESULTS_TAIL: self.tails[0],
-            LinkRegister.EVENTS_TAIL: self.tails[1],
+            **dict(zip(TAILS, self.tails, strict=False)),
         }
         word = Signal(DATA_BITS)
         with m.Switch(space):
             with m.Case(RESULTS_SPACE):
                 m.d.comb += word.eq(self.result_ring.data)
-            with m.Case(EVENTS_SPACE):
-                m.d.comb += word.eq(self.event_ring.data)
+            if self.array.probes:
+                with m.Case(EVENTS_SPACE):
+                    m.d.comb += word.eq(self.event_ring.data)
             with m.Default(), m.Switch(self.address[:4]):
                 for register, value in constants.items():
                     with m.Case(register):
@@ -340,7 +354,7 @@ class Link(wiring.Component):
 
 
 def _item(line: Value) -> Value:
-    """An item as the array has it, from its 2 or 3 bytes (`arch.packets.item_bytes`)."""
+    """An item as the array has it, from its 2 or 3 bytes (`arch.packets.item_bytes`), as they wait in the queue."""
     if len(line) > 2 * BYTE:
         return line[:ITEM_BITS]
     kind_and_row = line[: 2 + NARROW_ROW_BITS]

@@ -14,6 +14,7 @@ from .bram import Bram
 from .fixed import leading_one, magnitude, partial_products, product_halves, saturate, saturate_unsigned
 from .lane import kappa_layout
 from .pipeline import delayed, wire
+from .timing import between, domain
 
 THRESHOLD_BITS = 16
 
@@ -35,7 +36,8 @@ class Neuron(wiring.Component):
 
     With `neuron = "cuba"` the current goes through a leak of its own first, `c = saturate(((current_decay * c) >>
     decay_bits) + I)`, which takes one clock more: `lag`. A membrane word then holds v in its lower half and c above.
-    Everything stands still while `enable` is low. `latency` is 8, or 9 with a synaptic current.
+    Everything stands still while `enable` is low. `latency` is 8, or 9 with a synaptic current. In a short pipeline it
+    is 3, or 4: u has a register, the outputs have, and what is between is done in the clocks of either.
 
     `currents`, and `state` above the bits of `slot`, must stay until the group's last neuron has left: they are looked
     at where they are used.
@@ -44,7 +46,10 @@ class Neuron(wiring.Component):
     def __init__(self, config: ArrayConfig) -> None:
         self.config = config
         self.lag = int(config.has("cuba"))
-        self.latency = 8 + self.lag
+        short = config.pipeline == "short"
+        # Clocks of u, and of the outputs.
+        self.u_clock = (2 if short else 5) + self.lag
+        self.latency = (3 if short else 8) + self.lag
         lanes = config.lanes
         optional: dict[str, object] = {}
         if config.has("thresholds"):
@@ -107,6 +112,8 @@ class Neuron(wiring.Component):
         m = Module()
         config = self.config
         lag, bits = self.lag, config.membrane_bits
+        stage = domain(config)
+        u_clock, wait = self.u_clock, self.latency - self.u_clock - 1
         lane_bits = ceil_log2(config.lanes)
         m.submodules.membranes = membranes = Bram(width=bits * (1 + lag), depth=config.groups * config.lanes)
         m.submodules.table = table = Bram(width=config.surrogate_bits, depth=SURROGATE_ENTRIES)
@@ -143,7 +150,7 @@ class Neuron(wiring.Component):
             live = delayed(m, self.slot_valid & self.live, self.latency, "live")
             slots = delayed(m, self.slot, self.latency, "slot")
             state = [Cat(slot[:lane_bits], self.state[lane_bits:]) for slot in slots]
-            m.d.sync += current.eq(Array(self.currents)[slots[3]])
+            m.d[stage] += current.eq(Array(self.currents)[slots[between(config, 2) + 1]])
             held: Value = delayed(m, current, 1, "current")[1]
             if self.lag:
                 self._leak(m, Mux(self.first, 0, c_read), self.current_decay, leaked_c)
@@ -151,21 +158,20 @@ class Neuron(wiring.Component):
                 held = delayed(m, c, 1, "c")[1]
                 v = delayed(m, v, 1, "v_read")[1]
             self._leak(m, v, self.decay, leaked_v)
-            floors = delayed(m, floored, 2, "floored")
+            floors = delayed(m, floored, 1 + between(config, 1), "floored")
             m.d.sync += [
                 u.eq(Mux(floored, 0, clamped)),
                 u_over.eq(over | c_over),
-                spike.eq(fires & live[5 + lag]),
+                spike.eq(fires & live[u_clock]),
                 after.eq(Mux(fires & self.hard, 0, Mux(fires & self.soft, difference, u))),
-                distance.eq(magnitude(difference)),
-                index.eq(far),
-                near.eq((far < SURROGATE_ENTRIES) & self.spiking & live[6 + lag] & ~floors[2]),
+                near.eq((far < SURROGATE_ENTRIES) & self.spiking & live[u_clock + between(config, 1)] & ~floors[-1]),
             ]
-            spikes = delayed(m, spike, 2, "spike")
-            afters = delayed(m, after, 2, "after")
-            nears = delayed(m, near, 1, "near")
-            overs = delayed(m, u_over & live[5 + lag], 3, "over")
-            y = delayed(m, Mux(self.from_membrane, u, held), 3, "y")
+            m.d[stage] += [distance.eq(magnitude(difference)), index.eq(far)]
+            spikes = delayed(m, spike, wait, "spike")
+            afters = delayed(m, after, wait, "after")
+            nears = delayed(m, near, between(config, 1), "near")
+            overs = delayed(m, u_over & live[u_clock], 1 + wait, "over")
+            y = delayed(m, Mux(self.from_membrane, u, held), 1 + wait, "y")
             written: Value = after
             if self.lag:
                 written = Cat(after, delayed(m, held, 1, "c_after")[1])
@@ -179,8 +185,8 @@ class Neuron(wiring.Component):
             membranes.read_enable.eq((self.enable & self.slot_valid) | self.host_read),
             membranes.read_address.eq(Mux(self.host_read, self.host_state, self.state)),
             self.host_word.eq(host_read),
-            membranes.write_enable.eq((self.enable & valid[6 + lag]) | self.host_write),
-            membranes.write_address.eq(Mux(self.host_write, self.host_state, state[6 + lag])),
+            membranes.write_enable.eq((self.enable & valid[u_clock + 1]) | self.host_write),
+            membranes.write_address.eq(Mux(self.host_write, self.host_state, state[u_clock + 1])),
             membranes.write_data.eq(Mux(self.host_write, host_write, written)),
             table.read_enable.eq(self.enable | self.host_read),
             table.read_address.eq(Mux(self.host_read, self.table_address, index)),
@@ -190,11 +196,11 @@ class Neuron(wiring.Component):
             table.write_data.eq(self.table_data),
             self.done.eq(valid[self.latency]),
             self.valid.eq(live[self.latency]),
-            self.spike.eq(spikes[2]),
-            self.psi.eq(Mux(nears[1], table.read_data, 0)),
-            self.v.eq(afters[2]),
-            self.y.eq(y[3]),
-            self.over.eq(overs[3]),
+            self.spike.eq(spikes[-1]),
+            self.psi.eq(Mux(nears[-1], table.read_data, 0)),
+            self.v.eq(afters[-1]),
+            self.y.eq(y[-1]),
+            self.over.eq(overs[-1]),
         ]
         if config.has("post-trace"):
             self._post_trace(m, state, valid)
@@ -251,25 +257,27 @@ class Neuron(wiring.Component):
             self.host_threshold.eq(memory.read_data),
         ]
         with m.If(self.enable):
-            later = delayed(m, memory.read_data, 4 + self.lag, "threshold")[-1]
+            later = delayed(m, memory.read_data, self.u_clock - 1, "threshold")[-1]
         return later
 
     def _post_trace(self, m: Module, state: list[Value], valid: list[Value]) -> None:
         """`q = min(255, ((post_decay * q) >> decay_bits) + ((psi << 7) >> surrogate_bits))` of the neuron that comes
         out.
 
-        It is read four clocks before, so that its product has two of them; it is written as the neuron leaves.
+        It is read four clocks before, so that its product has two of them, or one clock before in a short pipeline; it
+        is written as the neuron leaves.
         """
         config = self.config
         m.submodules.post_traces = memory = Bram(width=FACTOR_BITS, depth=config.groups * config.lanes)
-        read_at = self.latency - 4
+        stage = domain(config)
+        read_at = self.latency - 1 - between(config, 3)
         q, old, older = (Signal(FACTOR_BITS, name=name) for name in ("q", "q_old", "q_older"))
         low = Signal(FACTOR_BITS + config.decay_bits + 1)
         decayed = Signal(FACTOR_BITS)
         with m.If(self.enable):
             first, second = product_halves(config, q, old, self.post_decay)
             product = low + second
-            m.d.sync += [
+            m.d[stage] += [
                 q.eq(Mux(self.first, 0, memory.read_data)),
                 low.eq(first),
                 old.eq(q),
@@ -291,11 +299,13 @@ class Neuron(wiring.Component):
         ]
 
     def _leak(self, m: Module, value: Value, decay: Value, leaked: Signal) -> None:
-        """`leaked` is `(decay * value) >> decay_bits` three clocks later: the product takes two of them."""
+        """`leaked` is `(decay * value) >> decay_bits` three clocks later, the product takes two of them; at once in a
+        short pipeline."""
         bits = self.config.decay_bits
         shape = signed(self.config.membrane_bits + bits + 2)
         low, product = Signal(shape, name=f"{leaked.name}_low"), Signal(shape, name=f"{leaked.name}_product")
-        values = delayed(m, value, 2, f"{leaked.name}_value")
-        first, second = product_halves(self.config, values[1], values[2], decay)
-        m.d.sync += [low.eq(first), product.eq(low + second)]
+        clocks = between(self.config, 1)
+        values = delayed(m, value, 2 * clocks, f"{leaked.name}_value")
+        first, second = product_halves(self.config, values[clocks], values[-1], decay)
+        m.d[domain(self.config)] += [low.eq(first), product.eq(low + second)]
         m.d.comb += leaked.eq(product >> bits)

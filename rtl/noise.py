@@ -110,9 +110,9 @@ def leading_ones(m: Module, value: Value) -> Value:
     return ones
 
 
-def ones_ladder(m: Module, word: Value) -> list[Value]:
+def ones_ladder(m: Module, word: Value, *, stage: str = "sync") -> list[Value]:
     """Three 32-bit words: bit `i` of the k-th says that `word` has `2**k` ones in a row from bit `i` downward, round
-    and round; one clock later."""
+    and round; one clock later if `stage` is a domain with a clock."""
     ladder = [word]
     for doubling in range(2):
         below = ladder[-1].rotate_left(1 << doubling)
@@ -120,7 +120,7 @@ def ones_ladder(m: Module, word: Value) -> list[Value]:
     registers = []
     for level, value in enumerate(ladder):
         register = Signal(WORD_BITS, name=f"ladder_{level}")
-        m.d.sync += register.eq(value)
+        m.d[stage] += register.eq(value)
         registers.append(register)
     return registers
 

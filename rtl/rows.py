@@ -12,18 +12,11 @@ from amaranth.lib.wiring import In, Out
 from ..arch.array import ArrayConfig, ceil_log2
 from ..arch.formats import FACTOR_BITS, RATE_SHIFT_MAX
 from ..arch.noise import OWN_BITS, ROW_NOISE_BITS
-from .core import TREE_CLOCK
 from .fixed import pow2_exponent
-from .lane import REACH_BITS, REACH_MIN, RUN_BITS, Lane, write_delay
-from .learning import NOISE_CLOCK, Modulate
+from .lane import REACH_BITS, REACH_MIN, RUN_BITS
 from .noise import group_words, leading_ones, ones_ladder, round_noise, row_noise, run_of_ones
-from .pipeline import delayed
-
-SUM_CLOCK = TREE_CLOCK + 1
-"""Clock at which the sum over all cores is there, with a hash of `LONG_HASH` clocks."""
-LONG_HASH = 6
-"""Clocks of the hash that the clocks' numbers are for: what follows a shorter one is as much sooner."""
-DRAIN_CLOCKS = SUM_CLOCK + Modulate.latency + 2
+from .pipeline import delayed, wire
+from .timing import between, domain, timing
 
 
 class Verb(IntEnum):
@@ -155,10 +148,11 @@ class Rows(wiring.Component):
     def _walk(self, m: Module, walk: _Walk) -> None:
         """Which entry of which group is issued at clock 0."""
         entry = Signal(self.config.count_bits)
-        drain = Signal(range(DRAIN_CLOCKS + 1))
         # UPDATE ends with its last write; GATHER goes on through MODULATE.
-        drained = DRAIN_CLOCKS - LONG_HASH + self.config.noise_latency
-        early = DRAIN_CLOCKS - Lane.write_clock(self.config) - write_delay(self.config) - 2
+        clock = timing(self.config)
+        drained = clock.total + clock.modulate + 2
+        early = drained - clock.write - clock.write_delay - 2
+        drain = Signal(range(drained + 1))
         in_flight = Signal()
         # On a single port every second clock of an UPDATE is for writes.
         turn: Value = Const(1)
@@ -169,9 +163,12 @@ class Rows(wiring.Component):
         last_group = walk.last_group
         m.d.comb += last_group.eq(walk.group + 1 == self.groups)
         last_entry = entry + 1 == self.count
+        onward = Signal()
+        later = clock.read - 1 if self.config.pipeline == "short" else 0
+        with m.If(delayed(m, onward, later, "onward")[-1]):
+            m.d.sync += walk.group_address.eq(walk.group_address + self.stride)
         next_group = [
             walk.group.eq(walk.group + 1),
-            walk.group_address.eq(walk.group_address + self.stride),
             walk.neuron.eq(walk.neuron + self.config.parallel),
             entry.eq(0),
         ]
@@ -212,13 +209,14 @@ class Rows(wiring.Component):
                     with m.If(scatter):
                         m.next = "CAPTURE"
                     with m.Else():
+                        m.d.comb += onward.eq(1)
                         m.d.sync += next_group
                         m.next = "FETCHED"
                         with m.If(last_group):
                             m.next = "DRAIN"
             with m.State("CAPTURE"):
                 with m.If(self.fire_idle & ~in_flight):
-                    m.d.comb += walk.issue_capture.eq(1)
+                    m.d.comb += [walk.issue_capture.eq(1), onward.eq(1)]
                     m.d.sync += [
                         in_flight.eq(1),
                         self.fire_group.eq(self.state_base + walk.group),
@@ -239,6 +237,7 @@ class Rows(wiring.Component):
                     if hasattr(self, "all_groups"):
                         visit |= self.all_groups
                     with m.If((walk.some == 0) & ~visit):
+                        m.d.comb += onward.eq(1)
                         m.d.sync += [self.skipped.eq(self.skipped + self.count), *next_group]
                         m.next = "FETCH"
                         with m.If(last_group):
@@ -288,71 +287,87 @@ class Rows(wiring.Component):
             with m.If(~reading):
                 m.d.sync += walk.fetched.eq(1)
 
+    def _addresses(self, m: Module, walk: _Walk, row: list[Value], valid: list[Value]) -> list[Value]:
+        """The address of a row's word from the clock of its read to that of its write."""
+        config = self.config
+        clock = timing(config)
+        address = Signal(config.weight_address_bits)
+        if config.pipeline == "long":
+            base = delayed(m, walk.group_address, 1, "base")[1]
+            m.d.sync += address.eq(base + self.row)
+            return delayed(m, address, clock.write - 2, "address")[clock.read - 2 :]
+        # The group's base changes when its last row is past.
+        with m.If(valid[clock.read - 1]):
+            m.d.sync += address.eq(walk.group_address + row[clock.read - 1])
+        # On a single port no other word of an UPDATE comes between a word's read and its write.
+        return delayed(m, address, int(config.weight_memory == "dual"), "address")
+
     def _pipeline(self, m: Module, walk: _Walk) -> None:
         """Delay lines from the issue to the last write."""
         config = self.config
-        hash_clock = 1 + config.noise_latency
-        sooner = LONG_HASH - config.noise_latency
-        write_clock = Lane.write_clock(config) - sooner
-        sum_clock = SUM_CLOCK - sooner
+        clock = timing(config)
+        stage = domain(config)
+        hashed, write_clock, sum_clock = clock.hashed, clock.write, clock.total
         # Only MODULATE needs the noise of a GATHER: it is made late, and so waits nowhere.
-        late_hash = sum_clock + NOISE_CLOCK - config.noise_latency
+        late_hash = sum_clock + clock.noise - config.noise_latency
         scatter = self.verb == Verb.SCATTER
         update = self.verb == Verb.UPDATE
         gather = self.verb == Verb.GATHER
 
         valid = delayed(m, walk.issue, max(sum_clock, write_clock), "valid")
         swap = delayed(m, walk.issue_swap, sum_clock - 1, "swap")
-        capture = delayed(m, walk.issue_capture, hash_clock + 4, "capture")
+        capture = delayed(m, walk.issue_capture, clock.capture, "capture")
         row = [Signal(1), *delayed(m, self.row, max(sum_clock, late_hash) - 1, "row")]
         amount = [Signal(1), *delayed(m, self.amount, sum_clock - 1, "amount")]
-        base = delayed(m, walk.group_address, 1, "base")[1]
-        address_2 = Signal(config.weight_address_bits)
-        m.d.sync += address_2.eq(base + self.row)
-        address = [Signal(1), Signal(1), *delayed(m, address_2, write_clock - 2, "address")]
-        word = [*([Signal(1)] * hash_clock), *delayed(m, self.noise_word, write_clock - hash_clock, "word")]
+        address = self._addresses(m, walk, row, valid)
+        word = [*([Signal(1)] * hashed), *delayed(m, self.noise_word, write_clock - hashed, "word")]
 
         neuron = Signal(config.row_bits + 1)
         # Of the group that is on its way to the sum, and of the one that is there.
         coming, now = (Signal(data.StructLayout({"add": 1, "last": 1}), name=name) for name in ("coming", "summed"))
-        with m.If(swap[hash_clock - 1]):
+        with m.If(swap[hashed - 1]):
             m.d.sync += [neuron.eq(walk.swap_neuron), coming.add.eq(walk.add), coming.last.eq(~walk.more)]
-        row_word = word[hash_clock]
-        noise = group_words(m, row_word, neuron, config.parallel)
+        row_word = word[hashed]
+        noise = [
+            wire(m, value, f"group_noise_{index}")
+            for index, value in enumerate(group_words(m, row_word, neuron, config.parallel))
+        ]
         for lane_word, value in zip(self.noise, noise, strict=True):
             m.d.sync += lane_word.eq(value)
         m.d.sync += self.row_noise.eq(row_noise(row_word))
         if config.products == "shift":
             beyond = Signal(RUN_BITS)
             exponent = Signal(range(FACTOR_BITS + 1))
-            m.d.sync += [
-                beyond.eq(leading_ones(m, self.row_noise) + OWN_BITS),
-                exponent.eq(pow2_exponent(m, amount[hash_clock], round_noise(row_word))),
-                self.reach.eq(exponent - self.rate_shift),
+            # In a short pipeline all of it is made of the row's word within a clock.
+            own, common = (list(self.noise), self.row_noise) if stage == "sync" else (noise, row_noise(row_word))
+            m.d[stage] += [
+                beyond.eq(leading_ones(m, common) + OWN_BITS),
+                exponent.eq(pow2_exponent(m, amount[hashed], round_noise(row_word))),
             ]
+            m.d.sync += self.reach.eq(exponent - self.rate_shift)
             if config.has("shadow"):
-                idle = delayed(m, amount[hash_clock] == 0, 1, "idle")[1]
+                idle = delayed(m, amount[hashed] == 0, between(config, 1), "idle")[-1]
                 with m.If(idle):
                     m.d.sync += self.reach.eq(REACH_MIN)
-            ladders = [ones_ladder(m, value) for value in self.noise]
+            ladders = [ones_ladder(m, value, stage=stage) for value in own]
             for offset in range(config.parallel):
                 run = run_of_ones(m, ladders[offset >> 5], 31 - (offset & 31), beyond, f"run_{offset}")
                 m.d.sync += self.runs[offset].eq(run)
         m.d.comb += [
-            self.address.eq(address[hash_clock + 1]),
-            self.read_weights.eq(valid[hash_clock + 1]),
-            self.swap.eq(swap[hash_clock + 1]),
-            self.trace.eq(amount[hash_clock + 1]),
+            self.address.eq(address[0]),
+            self.read_weights.eq(valid[clock.read]),
+            self.swap.eq(swap[hashed + 1]),
+            self.trace.eq(amount[hashed + 1]),
             self.rate_room.eq(RATE_SHIFT_MAX - self.rate_shift),
-            self.valid.eq(valid[hash_clock + 3] & ~update),
+            self.valid.eq(valid[clock.word] & ~update),
             self.scatter.eq(scatter),
-            self.event_shift.eq(amount[hash_clock + 3]),
-            self.capture.eq(capture[hash_clock + 4]),
-            self.moving.eq(valid[write_clock - 2] & update),
+            self.event_shift.eq(amount[clock.word]),
+            self.capture.eq(capture[-1]),
+            self.moving.eq(valid[clock.moving] & update),
             self.write.eq(valid[write_clock] & update),
-            self.write_address.eq(address[write_clock]),
+            self.write_address.eq(address[-1]),
             self.write_row_noise.eq(word[write_clock]),
-            self.write_neuron.eq(delayed(m, neuron, write_clock - hash_clock, "neuron")[-1]),
+            self.write_neuron.eq(delayed(m, neuron, write_clock - hashed, "neuron")[-1]),
         ]
         with m.If(swap[sum_clock - 1]):
             m.d.sync += [self.ahead_index.eq(0), now.eq(coming)]
@@ -370,8 +385,8 @@ class Rows(wiring.Component):
         ]
         if config.has("eligibility"):
             m.d.comb += [
-                self.late_fresh.eq(delayed(m, self.fresh, hash_clock + 2, "fresh")[-1]),
-                self.late_old.eq(delayed(m, self.old, hash_clock + 2, "old")[-1]),
+                self.late_fresh.eq(delayed(m, self.fresh, hashed + 2, "fresh")[-1]),
+                self.late_old.eq(delayed(m, self.old, hashed + 2, "old")[-1]),
             ]
         if config.has("post-trace"):
             m.d.comb += self.gather_post.eq(delayed(m, self.post, sum_clock - 1, "post")[-1])

@@ -307,17 +307,22 @@ class Sequencer(wiring.Component):
             with m.State("SWEEP"):
                 with m.If(~self.sweep_busy & ~sweeping):
                     m.d.comb += self.sweep_start.eq(1)
-                    m.d.sync += [self.sweep_key.eq(self.key), self.sweep_region.eq(self.region)]
+                    m.d.sync += [
+                        sweeping.eq(1),
+                        self.sweep_key.eq(self.key),
+                        self.sweep_region.eq(self.region),
+                    ]
                     if has_tail(config):
                         tail, taken = self.scatter_tail, self.sweep_tail
                         m.d.sync += [getattr(taken, name).eq(getattr(tail, name)) for name in tail.signature.members]
                     m.next = "SWEPT"
             with m.State("SWEPT"):
-                m.d.sync += sweeping.eq(1)
-                if config.signatures:
-                    key(Domain.STATE)
-                else:
-                    m.next = "FORWARD"
+                # Where they take turns, SCATTER follows when the sweep has read its last event.
+                with m.If(Const(1) if config.event_readers == "both" else ~self.sweep_busy):
+                    if config.signatures:
+                        key(Domain.STATE)
+                    else:
+                        m.next = "FORWARD"
             with m.State("FORWARD"):
                 m.d.comb += self.readout_begin.eq(1)
                 start_rows(Verb.SCATTER)

@@ -14,6 +14,7 @@ from .events import entry_layout
 from .fixed import product_halves, saturate_unsigned
 from .noise import Mix, digest
 from .pipeline import delayed, wire
+from .timing import between, domain
 
 
 def update_layout(config: ArrayConfig) -> data.StructLayout:
@@ -108,12 +109,10 @@ class Traces(wiring.Component):
         pointer = Signal(config.count_bits)
         event = Signal.like(self.event)
         left = Signal(rows)
-        kept = [Signal(FACTOR_BITS, name=f"kept_{place}") for place in range(rows)]
-        touched = [Signal(3, name=f"touched_{place}") for place in range(rows)]
+        stage = domain(config)
+        touched = [Signal(1 + between(config, 2), name=f"touched_{place}") for place in range(rows)]
         fresh = [Signal(value_bits, name=f"fresh_{place}") for place in range(rows)]
-        kept_fresh = [Signal(FACTOR_BITS, name=f"kept_fresh_{place}") for place in range(rows)]
         old = [Signal(name=f"old_{place}") for place in range(rows)]
-        kept_old = Signal(rows)
         store = Signal()
         emit = Signal()
         emit_row = Signal(config.row_bits)
@@ -121,28 +120,37 @@ class Traces(wiring.Component):
 
         names: tuple[str, ...] = ("first", "inputs", "trace_base", "list_base", "decay", "shift", "event_count")
         names += ("committing",) if config.has("shadow") else ()
-        now = {name: Signal.like(getattr(self, name), name=name) for name in names}
-        with m.If(self.start):
-            m.d.sync += [register.eq(getattr(self, name)) for name, register in now.items()]
+        # A sweep that SCATTER waits for can look at what the layer in work says.
+        now = {name: getattr(self, name) for name in names}
+        if config.event_readers == "both":
+            now = {name: Signal.like(value, name=name) for name, value in now.items()}
+            with m.If(self.start):
+                m.d.sync += [register.eq(getattr(self, name)) for name, register in now.items()]
         with m.If(take):
-            m.d.sync += [word.eq(memory.read_data), fetch.eq(fetch + 1)]
+            m.d.sync += fetch.eq(fetch + 1)
+        with m.If(take if stage == "sync" else Const(1)):
+            m.d[stage] += word.eq(memory.read_data)
             for place in range(rows):
                 trace = word[place * self.bits :][:FACTOR_BITS]
                 later = Signal(FACTOR_BITS, name=f"later_{place}")
                 low = Signal(FACTOR_BITS + config.decay_bits + 1, name=f"low_{place}")
                 first, second = product_halves(config, trace, later, now["decay"])
                 product = low + second
-                m.d.sync += [
+                m.d[stage] += [
                     later.eq(trace),
                     low.eq(first),
                     decayed[place].eq(Mux(now["first"], 0, product >> config.decay_bits)),
+                ]
+        with m.If(take):
+            for place in range(rows):
+                m.d.sync += [
                     values[place].eq(decayed[place]),
                     fresh[place].eq(0),
                     old[place].eq(decayed[place].any()),
                 ]
                 if config.has("shadow"):
                     before = word[place * self.bits + FACTOR_BITS] & ~now["first"]
-                    m.d.sync += touched[place].eq(Cat(before, touched[place][:2]))
+                    m.d.sync += touched[place].eq(Cat(before, touched[place])[: len(touched[place])])
         is_bias = Signal()
         with m.If(self.event_read):
             m.d.sync += [pointer.eq(pointer + 1), event.eq(self.event)]
@@ -154,7 +162,7 @@ class Traces(wiring.Component):
         amount = wire(m, (Const(1, value_bits) << (self._event_shift(event) + now["shift"]))[:value_bits], "amount")
         some = Cat(value.any() for value in values)
         listed = some
-        touches = [wire(m, bits[2] | value.any(), "touches") for bits, value in zip(touched, values, strict=True)]
+        touches = [wire(m, bits[-1] | value.any(), "touches") for bits, value in zip(touched, values, strict=True)]
         if config.has("shadow"):
             listed = Mux(now["committing"], Cat(touches), some)
 
@@ -175,7 +183,7 @@ class Traces(wiring.Component):
             with m.State("PRIME"):
                 m.d.comb += [take.eq(1), self.event_read.eq(prime < 2)]
                 m.d.sync += prime.eq(prime + 1)
-                with m.If(prime == 4):
+                with m.If(prime == 1 + between(config, 3)):
                     m.d.sync += prime.eq(0)
                     m.next = "WORD"
             with m.State("WORD"):
@@ -192,11 +200,6 @@ class Traces(wiring.Component):
                                 ]
                 with m.Else():
                     m.d.comb += store.eq(1)
-                    for place in range(rows):
-                        m.d.sync += kept[place].eq(clamped[place][0])
-                        if config.has("post-trace") or config.has("eligibility"):
-                            m.d.sync += kept_fresh[place].eq(saturate_unsigned(m, fresh[place], FACTOR_BITS)[0])
-                    m.d.sync += kept_old.eq(Cat(old))
                     m.d.sync += left.eq(listed)
                     with m.If(listed.any()):
                         m.next = "EMIT"
@@ -208,7 +211,10 @@ class Traces(wiring.Component):
                 m.d.sync += left.eq(remaining)
                 for place in reversed(range(rows)):
                     with m.If(left[place]):
-                        m.d.comb += [emit_row.eq(Cat(Const(place, place_bits), index)), emit_trace.eq(kept[place])]
+                        m.d.comb += [
+                            emit_row.eq(Cat(Const(place, place_bits), index)),
+                            emit_trace.eq(clamped[place][0]),
+                        ]
                 with m.If(~remaining.any()):
                     self._next_word(m, take, index, words)
             with m.State("DRAIN"):
@@ -238,13 +244,14 @@ class Traces(wiring.Component):
         m.d.sync += self.overs.eq(Mux(store, sum((over for _, over in clamped), start=Const(0, 1)), 0))
         self._emit(m, emit, emit_row, emit_trace, now["list_base"])
         if config.has("post-trace") or config.has("eligibility"):
+            clamped_fresh = [saturate_unsigned(m, value, FACTOR_BITS)[0] for value in fresh]
             emit_fresh = Signal(FACTOR_BITS)
             emit_old = Signal()
             for place in reversed(range(rows)):
                 with m.If(left[place]):
-                    m.d.comb += [emit_fresh.eq(kept_fresh[place]), emit_old.eq(kept_old[place])]
+                    m.d.comb += [emit_fresh.eq(clamped_fresh[place]), emit_old.eq(old[place])]
             if config.has("eligibility"):
-                m.d.sync += [self.list_entry.fresh.eq(emit_fresh), self.list_entry.old.eq(emit_old)]
+                m.d[stage] += [self.list_entry.fresh.eq(emit_fresh), self.list_entry.old.eq(emit_old)]
             if config.has("post-trace"):
                 self._emit_fresh(m, emit, emit_row, emit_fresh, now["list_base"])
         return m
@@ -252,7 +259,7 @@ class Traces(wiring.Component):
     def _emit_fresh(self, m: Module, emit: Signal, row: Signal, fresh: Signal, base: Signal) -> None:
         """Append the row in work to the second list, if it had an event: no row with one has a trace of 0."""
         write = emit & fresh.any()
-        m.d.sync += [
+        m.d[domain(self.config)] += [
             self.event_list_write.eq(write),
             self.event_list_address.eq(base + self.fresh_count),
             self.event_list_entry.row.eq(row),
@@ -292,7 +299,7 @@ class Traces(wiring.Component):
 
     def _emit(self, m: Module, emit: Signal, row: Signal, trace: Signal, base: Signal) -> None:
         """Append a row to the list; with signatures, one term of theirs `noise_latency` clocks later."""
-        m.d.sync += [
+        m.d[domain(self.config)] += [
             self.list_write.eq(emit),
             self.list_address.eq(base + self.count),
             self.list_entry.row.eq(row),

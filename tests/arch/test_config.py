@@ -47,6 +47,9 @@ def test_examples_are_there_at_all() -> None:
             {"units": ("cube",)},
             "units.0\n.*should be 'cuba', 'post-trace', 'shadow'",
         ),
+        ({"errors": ()}, "errors\n.*at least 1 item"),
+        ({"errors": ("mae",)}, "errors.0\n.*should be 'softmax' or 'mse'"),
+        ({"pipeline": "short", "units": ("eligibility",)}, 'eligibility takes pipeline = "long"'),
         ({"layers": 17}, "layers\n.*less than or equal to 16"),
     ],
 )
@@ -63,6 +66,7 @@ def test_an_array_cannot_be_changed() -> None:
 def test_units_are_kept_in_order_and_once() -> None:
     backward = tuple(reversed(UNITS))
     assert ArrayConfig.model_validate({"units": (*backward, "bias")}).units == tuple(UNITS)
+    assert ArrayConfig(errors=("mse", "softmax", "mse")).errors == ("softmax", "mse")
     assert ArrayConfig(units=("shadow",), weight_bits=12, synapse_bits=6).lane_bits == 18
     assert ArrayConfig(weight_bits=12, synapse_bits=6).lane_bits == 12
 

@@ -186,3 +186,19 @@ def test_fitted_raises_what_is_short_and_lowers_nothing() -> None:
     for one, two in itertools.combinations(UNITS, 2):
         array = ArrayConfig(units=(one, two))
         assert fitted(two_layers(), array) == array
+
+
+def test_an_error_that_was_not_built_is_named() -> None:
+    array = fitted(two_layers(error="mse"), ArrayConfig(errors=("mse",)))
+    place(two_layers(error="mse"), array)
+    with pytest.raises(DoesNotFitError, match="softmax") as caught:
+        place(two_layers(), array)
+    assert caught.value.hint == 'build it with "softmax" among its errors, or set error = "mse" (learn --error)'
+    assert fitted(two_layers(), array).errors == ("softmax", "mse")
+
+
+def test_lists_of_sparse_inputs_need_to_hold_what_hidden_layers_send() -> None:
+    assert measure(two_layers(), ArrayConfig(sparse_inputs=True)).events == 40
+    wide = Network(layers=(layer(300, 10), layer(10, 4, spiking=False)), surrogate=FLAT)
+    assert measure(wide, ArrayConfig(sparse_inputs=True)).events == 10
+    assert measure(wide, ArrayConfig()).events == 300

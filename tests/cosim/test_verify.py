@@ -13,7 +13,7 @@ from amaranth.hdl import Const
 
 from trifactor.arch.array import UNITS, ArrayConfig
 from trifactor.arch.device import DeviceState
-from trifactor.arch.errors import MismatchError
+from trifactor.arch.errors import ConfigurationError, MismatchError
 from trifactor.arch.network import Layer, Network
 from trifactor.arch.noise import MIX_STEPS
 from trifactor.arch.placement import fitted
@@ -125,16 +125,35 @@ def test_what_saves_logic_changes_clocks_and_nothing_else(products: str) -> None
         {"weight_memory": "single"},
         {"noise_latency": 2},
         {"weight_memory": "single", "noise_latency": 2, "serial_products": "multipliers"},
+        {"pipeline": "short"},
+        {"event_readers": "turns"},
+        {"errors": (network.error,), "probes": False},
     ):
         result = verify_samples("icarus", array.model_copy(update=lean), network, state, inputs, labels)
         assert result.first_mismatch is None, (lean, result.first_mismatch)
         result.require_activity()
         cycles.append(result.cycles)
-    usual, single, short, both = cycles
+    usual, single, short, both, few, turns, blind = cycles
     assert short < usual < single
     assert both < single
+    assert few < usual < turns
+    assert blind == usual
     # At most the UPDATE takes twice as long.
     assert single < 2 * usual
+
+
+@pytest.mark.slow
+def test_without_probes_results_and_weights_come_out_alone() -> None:
+    array, network, state = small(probes=False)
+    inputs, labels = samples(2)
+    with RtlDevice(array, network, state, sim="icarus") as device:
+        with pytest.raises(ConfigurationError, match="this array shows no spikes"):
+            device(inputs, labels, record=("spikes",))
+        with pytest.raises(ConfigurationError, match="this array shows no membranes"):
+            device.peek("membranes", front=True)
+        with pytest.raises(ConfigurationError, match="this array shows no traces"):
+            device.peek("traces", front=True)
+        assert all(np.array_equal(a, b) for a, b in zip(state.weights, device.peek("weights", front=True), strict=True))
 
 
 @pytest.mark.slow

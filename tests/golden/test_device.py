@@ -145,6 +145,27 @@ def test_wrong_calls_are_refused() -> None:
     assert not any(made.counters.values())
 
 
+def test_a_step_with_more_events_than_a_list_holds_is_refused() -> None:
+    array = ARRAY.model_copy(update={"sparse_inputs": True, "events": 16})
+    inputs = np.zeros((3, 5, 20), np.int64)
+    inputs[2, 3, :16] = 1
+    device(array)(inputs)
+    inputs[2, 3, 19] = 1
+    with pytest.raises(ConfigurationError, match="step 3 of sample 2 has 17 events, the array has room for 16"):
+        device(array)(inputs)
+
+
+def test_a_graded_value_is_an_event_for_each_of_its_bits() -> None:
+    array = ArrayConfig(lanes=8, event_bits=3, sparse_inputs=True, events=17, units=("bias",))
+    network = network_for(rule_named("ottt-o"), (20, 16, 4), array, event_value_bits=3, bias=True)
+    inputs = np.zeros((1, 1, 20), np.int64)
+    inputs[..., :5] = 7
+    device(array, network)(inputs)
+    inputs[..., 5] = 3
+    with pytest.raises(ConfigurationError, match="has 17 events, the array has room for 16"):
+        device(array, network)(inputs)
+
+
 def test_wrong_states_are_refused() -> None:
     good = made_weights()
     with pytest.raises(ConfigurationError, match="shapes"):

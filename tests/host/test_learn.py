@@ -93,6 +93,7 @@ def test_leak_and_gate_take_the_place_of_the_rules() -> None:
     assert (network.layers[0].decay, network.layers[0].trace_decay) == (192, 192)
     assert (network.gate, network.gate_steps) == ("last", 5)
     assert network_of(resolved(LearnConfig(rule="sltt-k", gate_steps=3), ArrayConfig())).gate_steps == 3
+    assert (own.error, network_of(resolved(LearnConfig(error="mse"), ArrayConfig())).error) == ("softmax", "mse")
 
 
 def test_recordings_are_learned_as_steps_with_the_leak_of_their_defaults() -> None:

@@ -10,8 +10,9 @@ from typing import Any, Literal
 import pytest
 
 from trifactor.arch.array import ArrayConfig, Unit
-from trifactor.rtl.core import TREE_CLOCK, Core
-from trifactor.rtl.lane import FactorKind, Lane
+from trifactor.rtl.core import Core
+from trifactor.rtl.lane import FactorKind
+from trifactor.rtl.timing import timing
 
 Simulate = Callable[..., None]
 Products = Literal["shift", "exact"]
@@ -138,7 +139,7 @@ def test_a_gather_sees_the_kind_of_factor_that_is_asked_for(
                 ctx.set(dut.read, 1)
                 await ctx.tick()
                 ctx.set(dut.read, 0)
-                await ctx.tick().repeat(TREE_CLOCK - READ_CLOCK - 1)
+                await ctx.tick().repeat(timing(dut.config).total - 1 - READ_CLOCK - 1)
                 total = ctx.get(dut.total) + ctx.get(dut.total_carry)
                 assert total == sum((w >> 4) * factor for w, factor in zip(weights, factors[kind], strict=True)), kind
                 sums.add(total)
@@ -151,7 +152,7 @@ def test_a_gather_sees_the_kind_of_factor_that_is_asked_for(
 def test_an_update_keeps_the_active_copy_until_it_is_renewed(simulate: Simulate, products: Products) -> None:
     rng = random.Random(products)
     dut = core_of(products, "shadow")
-    write_clock = Lane.write_clock(dut.config)
+    write_clock = timing(dut.config).write
 
     async def update(ctx: Any, address: int, *, renew: int) -> None:
         """Move the weights of a word by G, with p = 1 and no shift."""

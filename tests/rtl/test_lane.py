@@ -13,6 +13,7 @@ import pytest
 from trifactor.arch.array import ArrayConfig, Unit
 from trifactor.arch.formats import EXPONENT_MAX, FACTOR_MAX, RATE_SHIFT_MAX
 from trifactor.rtl.lane import Lane
+from trifactor.rtl.timing import timing
 
 Simulate = Callable[..., None]
 Schedule = dict[int, dict[str, int]]
@@ -149,7 +150,7 @@ def test_update_moves_the_weight_by_the_law(simulate: Simulate, products: Produc
     config = config_of(products, weight_bits, 4)
     dut = Lane(config)
     low, high = config.weight.min, config.weight.max
-    write = Lane.write_clock(config) - 8
+    write = timing(config).write - 8
     schedule: Schedule = defaultdict(dict)
     stored, over, active = {}, {}, {}
     clock = moved = 0
@@ -240,7 +241,7 @@ def test_an_update_hands_the_copy_on_or_renews_it(
     config = config_of(products, weight_bits, synapse_bits, units=("shadow",))
     dut = Lane(config)
     low, high = config.weight.min, config.weight.max
-    write = Lane.write_clock(config) - 8
+    write = timing(config).write - 8
     schedule: Schedule = defaultdict(dict)
     stored, copied = {}, {}
     clock = moved = 0

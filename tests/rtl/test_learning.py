@@ -12,7 +12,7 @@ import pytest
 
 from trifactor.arch.array import ArrayConfig
 from trifactor.arch.formats import SIGNAL_SHIFT_MAX
-from trifactor.rtl.learning import NOISE_CLOCK, Modulate
+from trifactor.rtl.learning import Modulate
 
 Simulate = Callable[..., None]
 GAP = 4
@@ -33,11 +33,16 @@ def factor_of(delta: int, scale: int, noise: int, shift: int, products: str) -> 
     return -size if delta < 0 else size, raw > 128
 
 
+@pytest.mark.parametrize("pipeline", ["long", "short"])
 @pytest.mark.parametrize("post", [False, True])
 @pytest.mark.parametrize("products", ["shift", "exact"])
 @pytest.mark.parametrize("surrogate_bits", [1, 4, 8])
 def test_factors_agree_with_the_law(
-    simulate: Simulate, products: Literal["shift", "exact"], surrogate_bits: int, post: bool
+    simulate: Simulate,
+    products: Literal["shift", "exact"],
+    surrogate_bits: int,
+    post: bool,
+    pipeline: Literal["long", "short"],
 ) -> None:
     rng = random.Random(f"{products}{surrogate_bits}")
     config = ArrayConfig(
@@ -48,6 +53,7 @@ def test_factors_agree_with_the_law(
         axons=64,
         events=64,
         units=("post-trace",) if post else (),
+        pipeline=pipeline,
     )
     dut = Modulate(config)
     written: list[tuple[int, ...]] = []
@@ -72,7 +78,7 @@ def test_factors_agree_with_the_law(
                 written.append((neuron, *values))
             overs += over
 
-    late: deque[int] = deque([0] * NOISE_CLOCK)
+    late: deque[int] = deque([0] * dut.noise_clock)
 
     def pass_noise(ctx: Any, word: int) -> None:
         late.append(word)
@@ -128,7 +134,7 @@ def test_factors_agree_with_the_law(
                 ctx.set(dut.ahead, 0)
                 await ctx.tick()
                 await idle(ctx, GAP)
-            await idle(ctx, Modulate.latency)
+            await idle(ctx, dut.latency)
             for index, neuron in enumerate(neurons):
                 delta = sum(totals[index] for totals in partial)
                 causal, over = factor_of(delta, psi[index], noise[index], shift, products)
@@ -149,8 +155,12 @@ def test_factors_agree_with_the_law(
         assert sum(value == 0 for value in values) > 5
 
 
-def test_a_factor_comes_latency_clocks_after_the_last_partial_sum(simulate: Simulate) -> None:
-    dut = Modulate(ArrayConfig(lanes=4, groups=4))
+@pytest.mark.parametrize(("pipeline", "latency"), [("long", 6), ("short", 3)])
+def test_a_factor_comes_latency_clocks_after_the_last_partial_sum(
+    simulate: Simulate, pipeline: Literal["long", "short"], latency: int
+) -> None:
+    dut = Modulate(ArrayConfig(lanes=4, groups=4, pipeline=pipeline))
+    assert dut.latency == latency
 
     async def bench(ctx: Any) -> None:
         ctx.set(dut.valid, 1)
@@ -158,7 +168,7 @@ def test_a_factor_comes_latency_clocks_after_the_last_partial_sum(simulate: Simu
         ctx.set(dut.neuron, 9)
         await ctx.tick()
         ctx.set(dut.valid, 0)
-        for _ in range(Modulate.latency - 1):
+        for _ in range(dut.latency - 1):
             assert not ctx.get(dut.write)
             await ctx.tick()
         assert (ctx.get(dut.write), ctx.get(dut.write_neuron)) == (1, 9)

@@ -117,7 +117,18 @@ async def walk(ctx: Any, dut: Neuron, rng: random.Random, stall: float, slots: l
 
 
 @pytest.mark.parametrize(
-    ("kind", "stall"), [("plain", 0.0), ("plain", 0.5), ("cuba", 0.5), ("own", 0.5), ("all", 0.0), ("all", 0.5)]
+    ("kind", "stall", "pipeline"),
+    [
+        ("plain", 0.0, "long"),
+        ("plain", 0.5, "long"),
+        ("cuba", 0.5, "long"),
+        ("own", 0.5, "long"),
+        ("all", 0.0, "long"),
+        ("all", 0.5, "long"),
+        ("plain", 0.0, "short"),
+        ("cuba", 0.5, "short"),
+        ("own", 0.5, "short"),
+    ],
 )
 @pytest.mark.parametrize(("reset", "spiking"), [("soft", True), ("hard", True), ("none", True), ("hard", False)])
 @pytest.mark.parametrize(
@@ -133,6 +144,7 @@ def test_steps_agree_with_the_golden_neuron(
     reset: str,
     spiking: bool,
     stall: float,
+    pipeline: Literal["long", "short"],
 ) -> None:
     rng = random.Random(f"{lanes}{reset}{spiking}{stall}")
     config = ArrayConfig(
@@ -143,6 +155,7 @@ def test_steps_agree_with_the_golden_neuron(
         decay_bits=decay_bits,
         surrogate_bits=surrogate_bits,
         units=KINDS[kind],
+        pipeline=pipeline,
     )
     dut = Neuron(config)
     neurons = GROUPS * lanes
@@ -207,10 +220,14 @@ def test_steps_agree_with_the_golden_neuron(
     assert (seen["post"] > 0) == (spiking and config.has("post-trace"))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_output_comes_latency_clocks_after_its_slot(simulate: Simulate, kind: str) -> None:
-    dut = Neuron(ArrayConfig(lanes=4, groups=16, units=KINDS[kind]))
-    assert dut.latency == 8 + ("cuba" in KINDS[kind])
+@pytest.mark.parametrize(
+    ("kind", "pipeline"), [*((kind, "long") for kind in KINDS), ("plain", "short"), ("cuba", "short")]
+)
+def test_an_output_comes_latency_clocks_after_its_slot(
+    simulate: Simulate, kind: str, pipeline: Literal["long", "short"]
+) -> None:
+    dut = Neuron(ArrayConfig(lanes=4, groups=16, units=KINDS[kind], pipeline=pipeline))
+    assert dut.latency == {"long": 8, "short": 3}[pipeline] + ("cuba" in KINDS[kind])
 
     async def bench(ctx: Any) -> None:
         ctx.set(dut.enable, 1)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 import torch
 
-from trifactor.arch.array import ArrayConfig
+from trifactor.arch.array import ArrayConfig, ErrorKind
 from trifactor.arch.network import Layer, Network
 from trifactor.golden.fixed import pow2_table
 from trifactor.golden.readout import error, readout_params
@@ -86,6 +86,7 @@ class ReadoutBench:
 
 
 @pytest.mark.parametrize("products", ["exact", "shift"])
+@pytest.mark.parametrize("alone", [False, True])
 @pytest.mark.parametrize("kind", ["softmax", "mse"])
 @pytest.mark.parametrize(("most", "counts"), [(16, range(2, 17)), (64, (2, 33, 64)), (5, (2, 5))])
 def test_factors_agree_with_the_golden_error(
@@ -94,9 +95,11 @@ def test_factors_agree_with_the_golden_error(
     counts: range | tuple[int, ...],
     kind: Literal["softmax", "mse"],
     products: Literal["exact", "shift"],
+    alone: bool,
 ) -> None:
     rng = random.Random(f"{most}{kind}{products}")
-    config = ArrayConfig(classes=most, products=products, lanes=16, groups=4)
+    errors: tuple[ErrorKind, ...] = (kind,) if alone else ("softmax", "mse")
+    config = ArrayConfig(classes=most, products=products, lanes=16, groups=4, errors=errors)
     dut = Readout(config)
     stage = ReadoutBench(dut)
     table = pow2_table().tolist()
