@@ -107,16 +107,20 @@ class Readout(wiring.Component):
         mse: Value = self.mse if len(config.errors) > 1 else Const("mse" in config.errors, 1)
         scaled = delayed(m, y, self.error_clock - 2, "scaled")[-1]
         error = Signal(signed(bits + 2))
-        with m.If(mse):
-            m.d.sync += error.eq(scaled - Mux(is_label, UNIT, 0))
+        by_label = scaled - Mux(is_label, UNIT, 0)
         if self.softmax:
             largest = Signal(signed(bits))
             with m.If(self.begin):
                 m.d.sync += largest.eq(config.output.min)
             with m.Elif(pushed & (shifted > largest)):
                 m.d.sync += largest.eq(shifted)
-            with m.If(~mse):
-                m.d.sync += error.eq(self._share(m, largest - y, walk, turn, is_label))
+            share = self._share(m, largest - y, walk, turn, is_label)
+            with m.If(mse):
+                m.d.sync += error.eq(by_label)
+            with m.Else():
+                m.d.sync += error.eq(share)
+        else:
+            m.d.sync += error.eq(by_label)
         self._factor(m, error, index_later, walk, turn)
 
         with m.FSM():
