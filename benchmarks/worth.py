@@ -253,6 +253,11 @@ DEPTH_KINDS = {
 """How deep networks were trained: experiment and settings."""
 
 
+def depth_kinds() -> list[str]:
+    """Those that were run."""
+    return [kind for kind, (experiment, settings) in DEPTH_KINDS.items() if rows_of(experiment, **settings)]
+
+
 def at_depth(rule: str, hidden: int, kind: str) -> list[float]:
     """Accuracies of a rule with so many hidden layers, at its better rate."""
     experiment, settings = DEPTH_KINDS[kind]
@@ -262,7 +267,7 @@ def at_depth(rule: str, hidden: int, kind: str) -> list[float]:
 
 def depth_table() -> str:
     """DALTON and TFR over the number of hidden layers, each at its better rate."""
-    columns = [(kind, rule) for kind in DEPTH_KINDS for rule in ("dalton", "tfr")]
+    columns = [(kind, rule) for kind in depth_kinds() for rule in ("dalton", "tfr")]
     lines = [[hidden, *(spread(at_depth(rule, hidden, kind)) for kind, rule in columns)] for hidden in HIDDEN]
     return table(["hidden layers", *(f"`{rule}`, {kind}" for kind, rule in columns)], lines)
 
@@ -271,7 +276,8 @@ def bits_table() -> str:
     """One number format at a time, the others as they are by default."""
     lines = []
     for axis in ("weight_bits", "synapse_bits", "decay_bits", "surrogate_bits", "rounding"):
-        for value in dict.fromkeys(row[axis] for row in rows_of("bits")):
+        values = sorted({row[axis] for row in rows_of("bits")}, key=lambda text: (len(text), text))
+        for value in values if len(values) > 1 else ():
             cells = [spread(shares(alone("bits", axis, rule=rule, **{axis: value}))) for rule in ("ottt-o", "s-tllr")]
             lines.append([f"`{axis}`", value, *cells])
     return table(["axis", "value", "`ottt-o`", "`s-tllr`"], lines)
@@ -280,7 +286,9 @@ def bits_table() -> str:
 def alone(name: str, axis: str, **wanted: object) -> list[Row]:
     """The wanted runs in which every setting but `axis`, rule and seed is the most common one."""
     everything = rows_of(name)
-    usual = {key: statistics.mode(row[key] for row in everything) for key in AXES if key not in (axis, "rule", "seed")}
+    # A table that is older than an axis has it not.
+    others = [key for key in AXES if key in everything[0] and key not in (axis, "rule", "seed")]
+    usual = {key: statistics.mode(row[key] for row in everything) for key in others}
     return [row for row in rows_of(name, **wanted) if all(row[key] == value for key, value in usual.items())]
 
 
@@ -346,9 +354,12 @@ def draw_products(ax: Axes) -> None:
     ax.legend(loc="lower left")
 
 
+PANELS = ("weight_bits", "synapse_bits", "decay_bits")
+
+
 def draw_bits(axes: Sequence[Axes]) -> None:
     """A panel per format."""
-    for ax, axis in zip(axes, ("weight_bits", "synapse_bits", "decay_bits", "surrogate_bits"), strict=True):
+    for ax, axis in zip(axes, PANELS, strict=True):
         for rule, color, marker in (("ottt-o", BLUE, "o"), ("s-tllr", ORANGE, "s")):
             values = sorted({int(row[axis]) for row in rows_of("bits")})
             found = {value: shares(alone("bits", axis, rule=rule, **{axis: value})) for value in values}
@@ -365,7 +376,7 @@ def draw_bits(axes: Sequence[Axes]) -> None:
 
 def draw_depth(axes: Sequence[Axes]) -> None:
     """A panel for each way of training: two lines over the number of hidden layers."""
-    for ax, kind in zip(axes, DEPTH_KINDS, strict=True):
+    for ax, kind in zip(axes, depth_kinds(), strict=True):
         for rule, color, marker in (("dalton", BLUE, "o"), ("tfr", ORANGE, "s")):
             there = {hidden: group for hidden in HIDDEN if (group := at_depth(rule, hidden, kind))}
             ax.plot(list(there), [statistics.median(group) for group in there.values()], color=color, label=rule)
@@ -393,8 +404,8 @@ def page() -> None:
         "forms": ("braille", (6.4, 3.6), draw_forms, 1),
         "rules": ("rules", (6.4, 3.8), draw_rules, 1),
         "products": ("rules", (6.4, 5.4), draw_products, 1),
-        "bits": ("bits", (9.6, 2.8), draw_bits, 4),
-        "depth": ("depth", (11.0, 3.0), draw_depth, len(DEPTH_KINDS)),
+        "bits": ("bits", (9.6, 2.8), draw_bits, len(PANELS)),
+        "depth": ("depth", (10.4, 3.0), draw_depth, len(depth_kinds())),
     }
     for name, (experiment, size, draw, panels) in drawn.items():
         if rows_of(experiment):
