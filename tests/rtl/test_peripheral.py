@@ -21,7 +21,7 @@ ARRAY = ArrayConfig(
 )
 DEPTHS = Depths(items=64, results=32, events=32)
 BITS = window_bits(ARRAY, DEPTHS)
-REGISTER_CLOCKS, MEMORY_CLOCKS = 9, 13
+REGISTER_CLOCKS, MEMORY_CLOCKS = 9, 14
 SEED = bus_address(Space.REGISTERS, BY_NAME["seed"].offset, BITS)
 COMMAND = bus_address(Space.REGISTERS, BY_NAME["command"].offset, BITS)
 
