@@ -274,7 +274,8 @@ class Neuron(wiring.Component):
         q, old, older = (Signal(FACTOR_BITS, name=name) for name in ("q", "q_old", "q_older"))
         low = Signal(FACTOR_BITS + config.decay_bits + 1)
         decayed = Signal(FACTOR_BITS)
-        with m.If(self.enable):
+        # What has no register of its own must not wait for `enable`, which FIRE makes of what comes out here.
+        with m.If(self.enable if stage == "sync" else Const(1)):
             first, second = product_halves(config, q, old, self.post_decay)
             product = low + second
             m.d[stage] += [
