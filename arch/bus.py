@@ -15,7 +15,7 @@ from .array import ArrayConfig, ceil_log2
 from .link import Depths
 from .network import SURROGATE_ENTRIES
 from .packets import EVENTS_SPACE, LINK_SPACE, RESULTS_SPACE
-from .registers import DESCRIPTOR_WORDS, REGISTERS, Space, weight_chunks
+from .registers import CONTENT_WORDS, REGISTERS, Space, table_words, weight_chunks
 
 BUS_VERSION: Final = 1
 SPACE_BITS: Final = 4
@@ -87,7 +87,7 @@ def windows(array: ArrayConfig, depths: Depths | None) -> list[Window]:
     weights = array.cores << ceil_log2(array.weight_words) + ceil_log2(weight_chunks(array))
     words = {
         Space.REGISTERS: len(REGISTERS),
-        Space.DESCRIPTORS: array.layers * DESCRIPTOR_WORDS,
+        Space.DESCRIPTORS: table_words(array) + CONTENT_WORDS,
         Space.SURROGATE: SURROGATE_ENTRIES,
         Space.WEIGHTS: weights,
         Space.MEMBRANES: states,

@@ -56,6 +56,9 @@ def _lines(known: dict[str, Any], prefix: str) -> Iterator[str]:
     yield ""
     yield f"/* Fields of a layer's descriptor, which has {known['descriptor_words']} words. */"
     yield define("descriptor_words", f"{known['descriptor_words']}u")
+    yield define(
+        "content_offset", f"{known['content_offset']}u", "in descriptors: two words, a hash of what was loaded"
+    )
     for field in known["descriptor"]:
         doc = field["doc"] + (f" (unit {field['unit']})" if field["unit"] else "")
         yield define(f"descriptor_{field['name']}_word", f"{field['word']}u", doc)

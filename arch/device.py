@@ -67,6 +67,9 @@ class Device(Protocol):
     def load(self, state: DeviceState) -> None:
         """Write weights, seed and sample number; zero counters and signatures."""
 
+    def content(self) -> str:
+        """The first digits of the hash (`arch/content.py`) of what was loaded last, whatever was learned since."""
+
     def __call__(
         self,
         inputs: IntArray,

@@ -31,6 +31,7 @@ from .registers import (
     REGISTERS,
     Space,
     shape_word,
+    table_words,
     units_word,
 )
 
@@ -78,6 +79,7 @@ def register_map(array: ArrayConfig, depths: Depths | None) -> dict[str, Any]:
         "commands": {"clear_memories": 1, "clear_counters": 2},
         "units": {unit: 1 << bit for bit, unit in enumerate(UNITS)},
         "descriptor_words": DESCRIPTOR_WORDS,
+        "content_offset": table_words(array),
         "descriptor": [
             {
                 "name": field.name,

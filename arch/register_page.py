@@ -10,7 +10,10 @@ from .registers import DESCRIPTOR, DESCRIPTOR_WORDS, REGISTERS, Space
 
 SPACES = {
     Space.REGISTERS: ("register", "the table below"),
-    Space.DESCRIPTORS: ("layer · 8 + word", "the layer descriptors below"),
+    Space.DESCRIPTORS: (
+        "layer · 8 + word",
+        "the layer descriptors below; behind the last possible one, two words: a hash of what was loaded",
+    ),
     Space.SURROGATE: ("index", "16 entries of the surrogate table, written to every core"),
     Space.WEIGHTS: (
         "((core ≪ ⌈log₂ weight_words⌉) + word) ≪ ⌈log₂ chunks⌉ + chunk",

@@ -19,7 +19,7 @@ DATA_BITS = 32
 OFFSET_BITS = 24
 IDENTITY = 0x54524946
 """'TRIF'."""
-MAP_VERSION = 2
+MAP_VERSION = 3
 
 
 class Space(IntEnum):
@@ -112,6 +112,8 @@ REGISTERS: tuple[Register, ...] = tuple(
 BY_NAME: dict[str, Register] = {register.name: register for register in REGISTERS}
 
 DESCRIPTOR_WORDS = 8
+CONTENT_WORDS = 2
+"""Behind the table: the hash of what was loaded (`arch.content`), its upper half first."""
 RESET_CODES = {"soft": 0, "hard": 1, "none": 2}
 
 
@@ -162,6 +164,11 @@ DESCRIPTOR: tuple[Field, ...] = (
     Field(name="current_decay", word=7, lsb=0, width=13, doc="leak of the synaptic current", unit="cuba"),
     Field(name="post_decay", word=7, lsb=16, width=13, doc="decay of the post trace", unit="post-trace"),
 )
+
+
+def table_words(array: ArrayConfig) -> int:
+    """Words of the descriptor table, behind which the `CONTENT_WORDS` are."""
+    return array.layers * DESCRIPTOR_WORDS
 
 
 def descriptor_words(network: Network, placement: Placement) -> list[list[int]]:

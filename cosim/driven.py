@@ -78,6 +78,10 @@ class DrivenDevice:
             weights=self._session.call("read_weights"), seed=self._seed, sample=self._session.call("sample")
         )
 
+    def content(self) -> str:
+        """The first digits of the hash (`arch/content.py`) of what was loaded last, whatever was learned since."""
+        return str(self._session.call("content"))
+
     def load(self, state: DeviceState) -> None:
         """Write weights, seed and sample number; zero counters and signatures."""
         loaded = checked_state(state, self.network, self.array)

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arch.array import ArrayConfig
-from ..arch.device import IntArray
+from ..arch.content import content_hash, content_words
+from ..arch.device import DeviceState, IntArray
 from ..arch.errors import ConfigurationError, DeviceError
 from ..arch.formats import FACTOR_BITS
 from ..arch.gate import open_steps
@@ -19,6 +20,7 @@ from ..arch.network import Network
 from ..arch.noise import WORD_MASK
 from ..arch.registers import (
     BY_NAME,
+    CONTENT_WORDS,
     COUNTERS,
     CYCLE_COUNTERS,
     IDENTITY,
@@ -29,6 +31,7 @@ from ..arch.registers import (
     descriptor_words,
     error_word,
     shape_word,
+    table_words,
     units_word,
 )
 from . import backdoor
@@ -74,6 +77,7 @@ class ArrayDriver:
     async def configure(self, network: Network) -> None:
         """Write the descriptors, the surrogate table and the error settings of `network`."""
         self._image = Image(network, self.array)
+        await self._write_content("")
         for index, words in enumerate(descriptor_words(network, self._image.placement)):
             await self._write(Space.DESCRIPTORS, index * len(words), words)
         await self._write(Space.SURROGATE, 0, network.surrogate)
@@ -86,8 +90,9 @@ class ArrayDriver:
                 await self._write(Space.THRESHOLDS, self._image.state_offset(core), words)
 
     async def load(self, weights: Sequence[IntArray], *, seed: int, sample: int) -> None:
-        """Write weights, seed and sample number; zero counters and signatures."""
+        """Write weights, seed and sample number, then their hash; zero counters and signatures."""
         image = self._loaded()
+        await self._write_content("")
         for core, words in enumerate(image.pack_weights(weights)):
             await self._write(
                 Space.WEIGHTS, image.weight_offset(core), words.reshape(-1), run=image.chunks, skip=image.weight_skip
@@ -96,6 +101,20 @@ class ArrayDriver:
         await self.write_register("seed", seed)
         await self.write_register("sample", sample)
         await self.command(CLEAR_COUNTERS)
+        state = DeviceState(weights=list(weights), seed=seed, sample=sample)
+        await self._write_content(content_hash(self.array, image.network, state))
+
+    async def content(self) -> str:
+        """The first digits of the hash (`arch/content.py`) of what was loaded last; empty if that never ended."""
+        if not await self._registers("layers"):
+            return ""  # since power came on: memories hold anything
+        words = await self._read(Space.DESCRIPTORS, table_words(self.array), CONTENT_WORDS)
+        return "".join(f"{int(word):08x}" for word in words) if any(words) else ""
+
+    async def _write_content(self, digits: str) -> None:
+        """Keep a hash on the array, or that there is none."""
+        words = content_words(digits) if digits else [0] * CONTENT_WORDS
+        await self._write(Space.DESCRIPTORS, table_words(self.array), words)
 
     async def run(
         self,

@@ -32,7 +32,7 @@ def job() -> Job:
 async def answer_calls(driver: Any, work: Job) -> None:
     """Call methods of `driver` until the other side hangs up.
 
-    A call is `(method, arguments)`, an answer `("ok", result)`, `("trouble", message, hint)` or `("crash", traceback)`.
+    A call is `(method, arguments)`, an answer `("ok", result)`, `("trouble", error)` or `("crash", traceback)`.
     """
     with Connection(work.pipe) as connection:
         while True:
@@ -44,7 +44,7 @@ async def answer_calls(driver: Any, work: Job) -> None:
             try:
                 answer = ("ok", await getattr(driver, method)(**arguments))
             except TrifactorError as error:
-                answer = ("trouble", error.message, error.hint)
+                answer = ("trouble", error)
             except Exception:
                 answer = ("crash", traceback.format_exc())
             connection.send(answer)

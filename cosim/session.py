@@ -71,7 +71,7 @@ class Session:
         self.close()
 
     def call(self, method: str, /, *, seconds: float = CALL_SECONDS, **arguments: Any) -> Any:
-        """The result of one method of the driver. Raises `DeviceError` on trouble there, or none within `seconds`."""
+        """The result of one method of the driver. What it raises is raised; `DeviceError` if it does not answer."""
         if self._connection.closed:
             raise DeviceError("the simulation has ended", "start another")
         try:
@@ -82,7 +82,7 @@ class Session:
         except (EOFError, OSError) as error:
             raise self._dead(f"the simulation ended during {method}") from error
         if kind == "trouble":
-            raise DeviceError(*rest)
+            raise rest[0]
         if kind == "crash":
             raise self._dead(f"the simulation's driver failed in {method}", rest[0])
         return rest[0]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..arch.array import ArrayConfig
+from ..arch.content import content_hash, shown
 from ..arch.device import DeviceState, IntArray, Outputs, Record
 from ..arch.gate import open_steps
 from ..arch.network import Network
@@ -67,13 +68,19 @@ class GoldenDevice:
         """Write weights, seed and sample number; zero counters and signatures."""
         loaded = checked_state(state, self.network, self.array)
         self._weights = [
-            torch.tensor(weights, dtype=torch.int32, device=self.torch_device) for weights in loaded.weights
+            torch.tensor(np.ascontiguousarray(weights), dtype=torch.int32, device=self.torch_device)
+            for weights in loaded.weights
         ]
         self._seed = state.seed
         self._sample = state.sample
         self._ahead = (state.sample, torch.empty(0, 0, 0))
         self._counters = zero_counters()
         self._signatures = np.zeros(3, np.int64)
+        self._content = shown(content_hash(self.array, self.network, loaded))
+
+    def content(self) -> str:
+        """The first digits of the hash (`arch/content.py`) of what was loaded last, whatever was learned since."""
+        return self._content
 
     @torch.inference_mode()
     def __call__(

@@ -98,6 +98,20 @@ def learned(model: Model, *, port: str | Line, baud: int | None = None) -> Devic
         driven.close()
 
 
+def loaded(session: LinkSession, array: ArrayConfig, link: LinkConfig) -> str:
+    """The first digits of the hash of what a board was loaded with, `Model.hash`; empty if nothing was."""
+    return str(_now(ArrayDriver(BoardPort(session, array, link), array).content()))
+
+
+def _now(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a method of a driver whose port never leaves it waiting."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    raise RuntimeError(f"{coroutine} waits for something that is not a board")
+
+
 class _Driven:
     """A driver in this process, of the array at the other end of a line."""
 
@@ -145,12 +159,7 @@ class _Driven:
 
     def call(self, method: str, /, **arguments: Any) -> Any:
         """Run a method of the driver, whose port never leaves it waiting."""
-        coroutine: Coroutine[Any, Any, Any] = getattr(self._driver, method)(**arguments)
-        try:
-            coroutine.send(None)
-        except StopIteration as end:
-            return end.value
-        raise RuntimeError(f"{method} waits for something that is not a board")
+        return _now(getattr(self._driver, method)(**arguments))
 
     def close(self) -> None:
         """Let go of the port."""

@@ -28,16 +28,19 @@ def info(
     verbose: Verbose = 0,
 ) -> None:
     """Show a board's configuration and counters; an error if it is of another version, or not what is asked for."""
+    from .board import loaded
+
     output = Output(as_json=json_output, verbosity=verbose)
     wanted = _wanted(model, config)
     url, rate = resolved(port, baud)
     session = begun(url, rate)
     try:
         found, own = asked(session, url, rate)
+        check_version(own)
+        known = recognise(own, [wanted] if wanted else [], rate)
+        content = loaded(session, *known) if known else ""
     finally:
         session.line.close()
-    check_version(own)
-    known = recognise(own, [wanted] if wanted else [], rate)
     if wanted is not None and (known is None or known[0] != wanted):
         meant = build_hash(wanted, own.link(max(4, round(own.clock / rate))))
         raise DeviceError(
@@ -51,6 +54,7 @@ def info(
         lines.append(("configuration", "none of this version's boards: compare it by --model or --config"))
     else:
         array = known[0]
+        lines.append(("loaded with", content or "nothing"))
         lines.append(("same build as", f"this version's, {'as asked for' if wanted else _name(array)}"))
         lines += [(name.replace("_", " "), _text(value)) for name, value in array.model_dump(mode="json").items()]
     output.table(f"the board at {url}", ("what", "value"), lines)
@@ -59,6 +63,7 @@ def info(
             **found,
             "depths": own.depths,
             "recognised": known is not None,
+            "loaded": content or None,
             "array": known[0].model_dump(mode="json") if known else None,
         }
     )

@@ -12,16 +12,17 @@ from ..arch.network import SURROGATE_ENTRIES
 from ..arch.registers import (
     ADDRESS_BITS,
     BY_NAME,
+    CONTENT_WORDS,
     COUNTERS,
     CYCLE_COUNTERS,
     DATA_BITS,
-    DESCRIPTOR_WORDS,
     IDENTITY,
     MAP_VERSION,
     OFFSET_BITS,
     SIGNATURES,
     Space,
     shape_word,
+    table_words,
     units_word,
     weight_chunks,
 )
@@ -91,7 +92,7 @@ class Host(wiring.Component):
             config.weight_words,
             config.groups * config.lanes,
             config.trace_words,
-            config.layers * DESCRIPTOR_WORDS,
+            table_words(config) + CONTENT_WORDS,
             SURROGATE_ENTRIES,
         )
         offset = address[:OFFSET_BITS]
@@ -194,20 +195,19 @@ class Host(wiring.Component):
         spaces += [Space.THRESHOLDS] if config.has("thresholds") else []
         spaces += [Space.POST_TRACES] if config.has("post-trace") and config.probes else []
         m.d.sync += [self.place.eq(0), self.core.eq(0)]
-        with m.If(self.clear):
-            pass
-        with m.Elif(self.space == Space.WEIGHTS):
-            m.d.sync += [
-                self.place.eq(offset[: self.chunk_bits]),
-                self.word.eq(offset[self.chunk_bits : self.chunk_bits + word_bits]),
-                self.core.eq(offset[self.chunk_bits + word_bits :]),
-            ]
-        with m.Elif((self.space == Space.TRACES) & config.probes):
-            m.d.sync += [self.place.eq(offset[:trace_bits]), self.word.eq(offset[trace_bits:])]
-        with m.Elif(self.space.matches(*spaces) if spaces else Const(0)):
-            m.d.sync += [self.word.eq(offset[:state_bits]), self.core.eq(offset[state_bits:])]
-        with m.Else():
-            m.d.sync += self.word.eq(offset)
+        with m.If(~self.clear):
+            with m.If(self.space == Space.WEIGHTS):
+                m.d.sync += [
+                    self.place.eq(offset[: self.chunk_bits]),
+                    self.word.eq(offset[self.chunk_bits : self.chunk_bits + word_bits]),
+                    self.core.eq(offset[self.chunk_bits + word_bits :]),
+                ]
+            with m.Elif((self.space == Space.TRACES) & config.probes):
+                m.d.sync += [self.place.eq(offset[:trace_bits]), self.word.eq(offset[trace_bits:])]
+            with m.Elif(self.space.matches(*spaces) if spaces else Const(0)):
+                m.d.sync += [self.word.eq(offset[:state_bits]), self.core.eq(offset[state_bits:])]
+            with m.Else():
+                m.d.sync += self.word.eq(offset)
 
     def _register_write(self, m: Module, register: Signal) -> None:
         with m.Switch(register):

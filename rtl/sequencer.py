@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..arch.array import ArrayConfig
 from ..arch.noise import STEP_BITS, Domain
-from ..arch.registers import DESCRIPTOR, DESCRIPTOR_WORDS
+from ..arch.registers import CONTENT_WORDS, DESCRIPTOR, table_words
 from .bram import Bram
 from .events import Tail, has_tail
 from .rows import Verb
@@ -75,7 +75,7 @@ class Sequencer(wiring.Component):
                 "sample_done": Out(1),
                 "descriptor_read": In(1),
                 "descriptor_write": In(1),
-                "descriptor_address": In(config.layer_bits + 3),
+                "descriptor_address": In(range(table_words(config) + CONTENT_WORDS)),
                 "descriptor_in": In(32),
                 "descriptor_out": Out(32),
                 # events
@@ -136,7 +136,7 @@ class Sequencer(wiring.Component):
         """Descriptor table and list lengths, then the walk."""
         m = Module()
         config = self.config
-        m.submodules.descriptors = descriptors = Bram(width=32, depth=config.layers * DESCRIPTOR_WORDS)
+        m.submodules.descriptors = descriptors = Bram(width=32, depth=table_words(config) + CONTENT_WORDS)
         blocks = 1 << config.layer_bits
         m.submodules.update_counts = update_counts = Bram(width=config.count_bits, depth=blocks)
         m.submodules.gather_counts = gather_counts = Bram(width=config.count_bits, depth=blocks)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from trifactor.arch.array import ArrayConfig
+from trifactor.arch.content import content_hash
 from trifactor.arch.device import DeviceState
 from trifactor.arch.errors import ConfigurationError, DoesNotFitError
 from trifactor.arch.link import LinkConfig
@@ -95,6 +96,17 @@ def test_starts_from_its_state(device: Any) -> None:
     state = device.state
     assert (state.seed, state.sample) == (7, 40)
     assert same(state.weights, STATE.weights)
+
+
+def test_says_what_it_was_loaded_with_whatever_it_learns(device: Any) -> None:
+    wanted = content_hash(ARRAY, NETWORK, STATE)
+    assert device.content() == wanted[:16]
+    inputs, labels = data(1)
+    device(inputs, labels, learn=True)
+    assert device.content() == wanted[:16]
+    learned = device.state
+    device.load(learned)
+    assert device.content() == content_hash(ARRAY, NETWORK, learned)[:16] != wanted[:16]
 
 
 def test_everything_is_recorded_alike(device: Any) -> None:

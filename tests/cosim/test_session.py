@@ -77,7 +77,7 @@ def test_a_hang_is_an_error_with_the_status(sim: Simulator) -> None:
 
 @pytest.mark.parametrize("sim", ["icarus"])
 def test_another_array_is_noticed(sim: Simulator) -> None:
-    said = "array answers identity 0x54524946, version 0x2, shape 0x8100201, units 0x0"
+    said = "array answers identity 0x54524946, version 0x3, shape 0x8100201, units 0x0"
     for change in ({"weight_bits": 8}, {"units": ("bias",)}):
         with pytest.raises(DeviceError, match=said):
             Session(build_array(ARRAY, sim=sim), ARRAY.model_copy(update=change))

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from trifactor.arch.array import ArrayConfig
+from trifactor.arch.content import content_hash
 from trifactor.arch.device import DeviceState
 from trifactor.arch.errors import DeviceError
 from trifactor.arch.events import ItemKind, pack_item
@@ -171,6 +172,8 @@ def test_info_says_what_is_there_and_refuses_another_build(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], board: VirtualBoard
 ) -> None:
     words = ["info", "--port", board.url, "--json"]
+    with device(board.url):
+        pass
     assert call(words) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["build"], found["recognised"]) == (f"{build_hash(ARRAY, LINK):016x}", False)
@@ -181,6 +184,7 @@ def test_info_says_what_is_there_and_refuses_another_build(
     assert call([*words, "--config", str(config), "--baud", "12000000"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["recognised"]
+    assert found["loaded"] == content_hash(ARRAY, NETWORK, STATE)[:16]
     assert ArrayConfig.model_validate(found["array"]) == ARRAY
     config.write_text("[array]\nlanes = 8\n")
     assert call([*words, "--config", str(config)]) == 6
@@ -219,24 +223,24 @@ def test_learning_on_a_board_gives_the_weights_of_the_golden_model(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["learn", "--dataset", "digits", "--layers", "64-16-10", "--limit", "40", "--epochs", "2"]
-    assert call([*words, "--out", "golden.npz"]) == 0
-    with VirtualBoard(load_model("golden.npz").array, LinkConfig()) as own:
-        assert call([*words, "--out", "board.npz", "--device", own.url]) == 0
-        assert call(["run", "--model", "board.npz", "--device", own.url, "--limit", "20", "--json"]) == 0
-        assert call(["weights", "pull", "--model", "golden.npz", "--port", own.url, "--out", "pulled.npz"]) == 0
-        assert call(["weights", "push", "--model", "board.npz", "--port", own.url]) == 0
-        assert call(["verify", "--port", own.url, "--model", "board.npz", "--limit", "12", "--run", "5"]) == 0
+    assert call([*words, "--out", "golden.tri"]) == 0
+    with VirtualBoard(load_model("golden.tri").array, LinkConfig()) as own:
+        assert call([*words, "--out", "board.tri", "--device", own.url]) == 0
+        assert call(["run", "--model", "board.tri", "--device", own.url, "--limit", "20", "--json"]) == 0
+        assert call(["weights", "pull", "--model", "golden.tri", "--port", own.url, "--out", "pulled.tri"]) == 0
+        assert call(["weights", "push", "--model", "board.tri", "--port", own.url]) == 0
+        assert call(["verify", "--port", own.url, "--model", "board.tri", "--limit", "12", "--run", "5"]) == 0
     out = capsys.readouterr().out
     assert "accuracy" in out
     limits = json.loads(next(line for line in out.splitlines() if line.startswith("{")))["limits"]
     assert 0 < limits["theoretical"] == min(limits["line"], limits["array"])
     # A sample of 12 steps on 64 inputs has 13 to 781 items of 2 bytes, of 10 bits each on the line.
     assert LinkConfig().baud / (850 * 20) < limits["line"] < LinkConfig().baud / (13 * 20)
-    assert load_model("pulled.npz").state.sample == 80 + 20
-    golden, learned, pulled = (np.load(f"{name}.npz") for name in ("golden", "board", "pulled"))
-    for name in ("weights_0", "weights_1"):
-        assert np.array_equal(golden[name], learned[name])
-        assert np.array_equal(golden[name], pulled[name])
+    assert load_model("pulled.tri").state.sample == 80 + 20
+    golden, learned, pulled = (load_model(f"{name}.tri").state.weights for name in ("golden", "board", "pulled"))
+    for mine, own_weights, pulled_weights in zip(golden, learned, pulled, strict=True):
+        assert np.array_equal(mine, own_weights)
+        assert np.array_equal(mine, pulled_weights)
 
 
 def test_an_address_that_is_taken_is_one_line(board: VirtualBoard) -> None:

@@ -28,6 +28,6 @@ def test_it_must_be_one_array() -> None:
     with pytest.raises(ConfigurationError, match="which array"):
         chosen(None, None, None)
     with pytest.raises(ConfigurationError, match="which array"):
-        chosen(Path("m.npz"), Path("c.toml"), None)
+        chosen(Path("m.tri"), Path("c.toml"), None)
     with pytest.raises(ConfigurationError, match="no board is called"):
         chosen(None, None, "icebraker")

@@ -39,8 +39,8 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Model]:
     folder = tmp_path_factory.mktemp("start")
     config = folder / "c.toml"
     config.write_text("[array]\nlanes = 2\n")
-    assert call([*WORDS, "1", "--config", str(config), "--out", str(folder / "model.npz"), "--json"]) == 0
-    return config, load_model(folder / "model.npz")
+    assert call([*WORDS, "1", "--config", str(config), "--out", str(folder / "model.tri"), "--json"]) == 0
+    return config, load_model(folder / "model.tri")
 
 
 @pytest.fixture(scope="module")
@@ -98,15 +98,15 @@ def initial(model: Model) -> Any:
 
 
 def pulled(board: VirtualBoard, model: Path) -> Model:
-    assert call(["weights", "pull", "--model", str(model), "--port", board.url, "--out", "pulled.npz"]) == 0
-    return load_model("pulled.npz")
+    assert call(["weights", "pull", "--model", str(model), "--port", board.url, "--out", "pulled.tri"]) == 0
+    return load_model("pulled.tri")
 
 
 def is_golden(found: Model, least: int) -> None:
     """What was pulled is what the golden model has after as many samples, which are some of all."""
     samples = found.state.sample
     assert least <= samples < SAMPLES
-    expected = golden_after(load_model("board.npz"), samples)
+    expected = golden_after(load_model("board.tri"), samples)
     assert all(np.array_equal(one, two) for one, two in zip(found.state.weights, expected, strict=True))
     assert any((one != two).any() for one, two in zip(expected, initial(found).weights, strict=True))
 
@@ -124,14 +124,14 @@ def test_a_pulled_cable_is_one_line_and_costs_no_sample_that_was_done(
     cable = Cable(board.url, length)
     config = str(start[0])
     capsys.readouterr()
-    assert call([*WORDS, "2", "--config", config, "--out", "board.npz", "--device", cable.url]) == 6
+    assert call([*WORDS, "2", "--config", config, "--out", "board.tri", "--device", cable.url]) == 6
     cable.join()
     said = capsys.readouterr().err.splitlines()
     errors = [line for line in said if line.startswith("error: ")]
     assert len(errors) == 1
     assert "the line broke" in errors[0]
     assert "weights pull" in said[-1]
-    is_golden(pulled(board, tmp_path / "board.npz"), 1)
+    is_golden(pulled(board, tmp_path / "board.tri"), 1)
 
 
 @pytest.mark.parametrize("calls", [400, 533])
@@ -157,16 +157,16 @@ def test_ctrl_c_leaves_the_board_in_order(
     with monkeypatch.context() as patched:
         patched.setattr(LinkSession, "pump", stopping)
         config = str(start[0])
-        assert call([*WORDS, "2", "--config", config, "--out", "board.npz", "--device", board.url]) == 130
+        assert call([*WORDS, "2", "--config", config, "--out", "board.tri", "--device", board.url]) == 130
     assert "go on with: trifactor learn --resume" in capsys.readouterr().err
     assert call(["ping", "--port", board.url, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["build"]
-    is_golden(pulled(board, tmp_path / "board.npz"), 1)
+    is_golden(pulled(board, tmp_path / "board.tri"), 1)
     # What was saved goes on to the weights of a training that was never stopped.
     capsys.readouterr()
-    assert call(["learn", "--resume", "--out", "board.npz", "--device", board.url]) == 0
-    assert call([*WORDS, "2", "--config", config, "--out", "golden.npz"]) == 0
-    golden, board_model = load_model("golden.npz").state, load_model("board.npz").state
+    assert call(["learn", "--resume", "--out", "board.tri", "--device", board.url]) == 0
+    assert call([*WORDS, "2", "--config", config, "--out", "golden.tri"]) == 0
+    golden, board_model = load_model("golden.tri").state, load_model("board.tri").state
     assert all(np.array_equal(one, two) for one, two in zip(golden.weights, board_model.weights, strict=True))
 
 

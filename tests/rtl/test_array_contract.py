@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from amaranth.back import rtlil
 from amaranth.hdl import ResetInserter, Signal
 
-from trifactor.arch.array import ArrayConfig
+from trifactor.arch.array import UNITS, ArrayConfig
 from trifactor.arch.device import DeviceState
 from trifactor.arch.network import Layer, Network
 from trifactor.arch.placement import fitted
@@ -324,3 +325,14 @@ def test_counters_can_be_read_while_the_array_works(
     simulate(dut, bench, beside=(feed, *beside), limit=50_000)
     assert polled == sorted(polled)
     assert len(set(polled)) > 10
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize("pipeline", ["long", "short"])
+@pytest.mark.parametrize("event_readers", ["both", "turns"])
+def test_with_every_unit_at_once_nothing_waits_for_itself(pipeline: str, event_readers: str, cores: int) -> None:
+    units = [unit for unit in UNITS if (pipeline, unit) != ("short", "eligibility")]
+    array = ArrayConfig.model_validate(
+        {"lanes": 4, "cores": cores, "units": units, "pipeline": pipeline, "event_readers": event_readers}
+    )
+    assert "module" in rtlil.convert(Array(array), name="array", emit_src=False)  # raises CombinationalCycle
