@@ -21,6 +21,11 @@ def _sigmoid_slope(x: float) -> float:
     return 4.0 * s * (1.0 - s)
 
 
+WEIGHT_RANGES = (1, 2, 4, 8)
+"""How many thresholds a hidden weight may reach."""
+
+THRESHOLD_MIN = 2
+
 SURROGATES: dict[str, tuple[Callable[[float], float], float]] = {
     "sigmoid": (_sigmoid_slope, 2.0),
     "triangle": (lambda x: max(0.0, 1.0 - abs(x)), 1.0),
@@ -236,6 +241,7 @@ def network_for(
     bias: bool = False,
     decay: float | None = None,
     readout_decay: float = 1.0,
+    weight_range: int = 1,
     spiking_readout: bool = False,
 ) -> Network:
     """The network of `rule` on `array`: every coefficient in integers.
@@ -245,18 +251,27 @@ def network_for(
     `event_value_bits` is the width of a graded input (1: spikes). Hidden layers may be `recurrent`, and all layers that
     learn have a `bias`. `decay` takes the place of the rule's leak of hidden membranes, and of every hidden trace that
     leaks as they do. The readout is a membrane with `readout_decay`, its error taken from the membrane unless it
-    does not leak. With `spiking_readout` the last layer spikes, and a frozen identity that counts its spikes is the
-    readout.
+    does not leak. Hidden weights reach `weight_range` thresholds, a power of two: the threshold is that much lower, and
+    weights, thresholds and updates are coarser by it; few inputs need more than one. With `spiking_readout` the last
+    layer spikes, and a frozen identity that counts its spikes is the readout.
     """
     if len(sizes) < 2:
         raise ConfigurationError(
             f"layers {'-'.join(map(str, sizes))!r} need an input and a readout", "write 784-256-10"
         )
+    if weight_range not in WEIGHT_RANGES:
+        raise ConfigurationError(f"weight_range {weight_range} is none of {', '.join(map(str, WEIGHT_RANGES))}")
     sizes = (*sizes, sizes[-1]) if spiking_readout else sizes
     one = array.decay_one
     leak = rule.decay if decay is None else decay
     hidden_trace_decay = leak if rule.hidden_trace_decay == rule.decay else rule.hidden_trace_decay
-    threshold = min(1 << (array.synapse_bits - 1), array.membrane.max)
+    coarser = weight_range.bit_length() - 1
+    threshold = min(1 << (array.synapse_bits - 1 - coarser), array.membrane.max)
+    if threshold < THRESHOLD_MIN:
+        raise ConfigurationError(
+            f"weight_range {weight_range} leaves thresholds of {threshold} with synapse_bits = {array.synapse_bits}",
+            "a smaller range, or more synapse_bits",
+        )
     reach = SURROGATES[rule.surrogate][1]
     surrogate_shift = max(0, math.ceil(math.log2(reach * threshold / SURROGATE_ENTRIES)))
     rate_shift = rate + 23 - array.weight_bits
@@ -272,6 +287,8 @@ def network_for(
         if index == 0 and not readout and rule.first_trace_decay is not None:
             trace_decay = rule.first_trace_decay
         above = sizes[-1] if readout else sizes[index + 2]
+        # Weights that spikes go up by are what the error comes down by.
+        larger = coarser if not readout and index + 1 < last and rule.signal == "backprop" else 0
         slower = round(math.log2(above / sizes[-1])) if rule.scaled else 0
         bits = event_value_bits if index == 0 else 1
         trace_shift = max(0, UNIT.bit_length() - bits - _headroom(trace_decay))
@@ -296,14 +313,14 @@ def network_for(
                 surrogate_shift=surrogate_shift,
                 trace_decay=round(trace_decay * one),
                 trace_shift=trace_shift,
-                rate_shift=max(0, min(RATE_SHIFT_MAX, rate_shift + slower - faster)),
+                rate_shift=max(0, min(RATE_SHIFT_MAX, rate_shift + slower - faster + (0 if readout else coarser))),
                 signal="backprop" if readout or topmost else rule.signal,
                 fixed=rule.fixed,
-                signal_shift=min(SIGNAL_SHIFT_MAX, signal_shift),
+                signal_shift=max(0, min(SIGNAL_SHIFT_MAX, signal_shift - larger)),
                 post=0 if readout or not rule.post_gain else (1 if rule.post_gain > 0 else -1),
                 post_decay=0 if readout else round(rule.post_decay * one),
                 post_read=rule.post_read,
-                post_shift=_post_shift(rule, signal_shift, array),
+                post_shift=_post_shift(rule, signal_shift - larger, array),
                 eligibility=rule.eligibility and not readout,
             )
         )
@@ -317,6 +334,13 @@ def network_for(
         gate_steps=rule.gate_steps,
         apply=rule.apply,
     )
+
+
+def range_of(layer: Layer, array: ArrayConfig) -> int:
+    """The `weight_range` that `network_for` gave a hidden layer, whose threshold may be one more, or the greatest
+    membrane; of any other threshold the least that reaches as far, 1 at least."""
+    threshold = layer.threshold + (layer.threshold == array.membrane.max)
+    return 1 << max(0, array.synapse_bits - max(1, threshold).bit_length())
 
 
 def _readout_gain(decay: float) -> int:

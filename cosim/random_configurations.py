@@ -135,6 +135,7 @@ def _network(rng: np.random.Generator, array: ArrayConfig, rule: Rule | None) ->
             recurrent=bool(rng.integers(2)),
             bias=bool(rng.integers(2)),
             readout_decay=_pick(rng, 1.0, 0.9),
+            weight_range=_pick(rng, 1, 1, 2, 4),
             spiking_readout=not rng.integers(4),
         )
     layers = tuple(_layer(rng, array, sizes[index], sizes[index + 1], index == depth - 1) for index in range(depth))

@@ -12,6 +12,7 @@ from ..arch.array import ArrayConfig
 from ..arch.device import DeviceState, IntArray
 from ..arch.network import Block, Layer, Network
 from ..arch.noise import Domain, domain_key, step_key
+from ..arch.rules import range_of
 from .fixed import saturate
 from .noise import mix
 
@@ -37,10 +38,11 @@ def initial_state(network: Network, array: ArrayConfig, seed: int) -> DeviceStat
     """A state with bell-shaped weights (the sum of 8 hash bytes), `seed` as its seed, and the next sample 0.
 
     In units of the active weight at `synapse_bits = 8`, standard deviations are `9 * sqrt(784 / inputs)` in hidden
-    layers and `6 * sqrt(256 / inputs)` in the readout and in fixed matrices, at most 40; rows of a layer's own spikes
-    count as inputs. Means are half a unit of the active weight, so that the floor which makes the active weight leaves
-    it without bias. Biases start from 0, an identity has the largest weight in its diagonal, and a square wave is
-    `sign(sin(f_c k))`, f_c from 50 to 512 over the classes, times the standard deviation.
+    layers, less where a threshold is less (`arch.rules.range_of`), and `6 * sqrt(256 / inputs)` in the readout and in
+    fixed matrices, at most 40; rows of a layer's own spikes count as inputs. Means are half a unit of the active
+    weight, so that the floor which makes the active weight leaves it without bias. Biases start from 0, an identity has
+    the largest weight in its diagonal, and a square wave is `sign(sin(f_c k))`, f_c from 50 to 512 over the classes,
+    times the standard deviation.
     """
     last = len(network.layers) - 1
     weights = []
@@ -66,7 +68,7 @@ def _hidden_variance(layer: Layer, array: ArrayConfig) -> int:
     variance."""
     one = array.decay_one
     kept = max(one * one - layer.decay * layer.decay, one * one // VARIANCE_GAIN_MAX)
-    return HIDDEN_VARIANCE * 4 * kept // (3 * one * one)
+    return HIDDEN_VARIANCE * 4 * kept // (3 * one * one * range_of(layer, array) ** 2)
 
 
 def _draw(rows: int, columns: int, array: ArrayConfig, key: int, variance: int) -> torch.Tensor:

@@ -43,7 +43,7 @@ PROBE = 32
 class Defaults:
     """What `learn` does with a data set unless told otherwise.
 
-    `rate`, `recurrent`, `bias`, `decay` and `readout_decay` are those of `arch.rules.network_for`.
+    `rate`, `recurrent`, `bias`, `decay`, `readout_decay` and `weight_range` are those of `arch.rules.network_for`.
     """
 
     layers: tuple[int, ...]
@@ -57,6 +57,7 @@ class Defaults:
     bias: bool = False
     decay: float | None = None
     readout_decay: float = 1.0
+    weight_range: int = 1
 
 
 DEFAULTS: dict[str, Defaults] = {
@@ -66,13 +67,39 @@ DEFAULTS: dict[str, Defaults] = {
         layers=(578, 128, 10), steps=12, epochs=20, rate=0, fall=4, coding="events", rule="ottt-a", bias=True
     ),
     "fsdd": Defaults(
-        layers=(700, 256, 10), steps=50, epochs=6, rate=4, fall=3, coding="events", rule="ottt-a", bias=True, decay=0.75
+        layers=(700, 256, 10),
+        steps=50,
+        epochs=10,
+        rate=4,
+        fall=5,
+        coding="events",
+        rule="ottt-a",
+        bias=True,
+        decay=0.75,
     ),
     "braille": Defaults(
-        layers=(24, 256, 27), steps=39, epochs=20, rate=1, fall=5, coding="events", rule="ottt-a", bias=True, decay=0.75
+        layers=(24, 256, 27),
+        steps=39,
+        epochs=24,
+        rate=1,
+        fall=7,
+        coding="events",
+        rule="ottt-a",
+        bias=True,
+        decay=0.75,
+        weight_range=2,
     ),
     "braille-12": Defaults(
-        layers=(12, 256, 27), steps=39, epochs=20, rate=1, fall=5, coding="events", rule="ottt-a", bias=True, decay=0.75
+        layers=(12, 256, 27),
+        steps=39,
+        epochs=24,
+        rate=1,
+        fall=7,
+        coding="events",
+        rule="ottt-a",
+        bias=True,
+        decay=0.75,
+        weight_range=2,
     ),
 }
 

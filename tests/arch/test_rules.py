@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -11,7 +12,17 @@ from trifactor.arch.array import ArrayConfig
 from trifactor.arch.errors import ConfigurationError, DoesNotFitError
 from trifactor.arch.network import Network
 from trifactor.arch.placement import fitted, place
-from trifactor.arch.rules import RULES, SURROGATES, Rule, network_for, rule_named, surrogate_table, surrogate_value
+from trifactor.arch.rules import (
+    RULES,
+    SURROGATES,
+    WEIGHT_RANGES,
+    Rule,
+    network_for,
+    range_of,
+    rule_named,
+    surrogate_table,
+    surrogate_value,
+)
 
 SIZES = (20, 30, 10)
 ARRAYS: tuple[dict[str, Any], ...] = (
@@ -186,6 +197,39 @@ def test_traces_that_leak_as_the_membrane_follow_another_leak() -> None:
     assert [(layer.decay, layer.trace_decay) for layer in tllr.layers] == [(192, 256), (192, 256), (256, 253)]
     assert [(layer.decay, layer.trace_decay) for layer in raw.layers] == [(192, 0), (192, 192), (256, 0)]
     assert options(decay=0.5) == options()
+
+
+@pytest.mark.parametrize("synapse_bits", range(4, 9))
+def test_a_wider_range_of_hidden_weights_lowers_their_thresholds_and_all_that_follows(synapse_bits: int) -> None:
+    array = ArrayConfig(synapse_bits=synapse_bits)
+    for name in ("ottt-o", "dalton", "s-tllr-dfa"):
+        rule = rule_named(name)
+        narrow = network_for(rule, (20, 30, 25, 10), array)
+        for bits, weight_range in enumerate(WEIGHT_RANGES[: synapse_bits - 1]):
+            wide = network_for(rule, (20, 30, 25, 10), array, weight_range=weight_range)
+            assert wide.layers[-1].model_copy(update={"threshold": 0, "surrogate_shift": 0}) == narrow.layers[
+                -1
+            ].model_copy(update={"threshold": 0, "surrogate_shift": 0})
+            below = bits if rule.signal == "backprop" else 0
+            for own, old, larger in zip(wide.layers[:-1], narrow.layers[:-1], (below, 0), strict=True):
+                assert range_of(own, array) == weight_range
+                assert own.threshold - rule.strict == (old.threshold - rule.strict) >> bits
+                assert (own.rate_shift, own.signal_shift) == (old.rate_shift + bits, max(0, old.signal_shift - larger))
+                assert own.surrogate_shift == max(0, old.surrogate_shift - bits)
+
+
+def test_a_range_is_a_power_of_two() -> None:
+    with pytest.raises(ConfigurationError, match="weight_range 3 is none of 1, 2, 4, 8"):
+        options(weight_range=3)
+    with pytest.raises(ConfigurationError, match="weight_range 8 leaves thresholds of 1 with synapse_bits = 4"):
+        network_for(rule_named("ottt-o"), (20, 30, 10), ArrayConfig(synapse_bits=4), weight_range=8)
+
+
+def test_the_range_is_seen_of_the_least_membranes_and_of_thresholds_of_one_more() -> None:
+    for array in (ArrayConfig(membrane_bits=8), ArrayConfig(synapse_bits=6, membrane_bits=8), ArrayConfig()):
+        for rule, weight_range in itertools.product(("ottt-o", "dalton"), WEIGHT_RANGES):
+            network = network_for(rule_named(rule), (20, 30, 10), array, weight_range=weight_range)
+            assert range_of(network.layers[0], array) == weight_range
 
 
 def test_a_spiking_readout_is_counted_by_a_frozen_identity() -> None:

@@ -130,7 +130,7 @@ def test_an_interrupted_training_resumes_to_the_same_bits(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    path = tmp_path / "run.npz"
+    path = tmp_path / "run.tri"
     with monkeypatch.context() as patch:
         Stopper(number, patch)
         with pytest.raises(KeyboardInterrupt):
@@ -149,7 +149,7 @@ def test_an_interrupted_training_resumes_to_the_same_bits(
 def test_an_interrupt_during_evaluation_loses_nothing(
     digits: Dataset, uninterrupted: tuple[DeviceState, list[float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "run.npz"
+    path = tmp_path / "run.tri"
 
     def interrupted(*_: Any, **__: Any) -> float:
         raise KeyboardInterrupt
@@ -176,7 +176,7 @@ def _interruptible() -> Iterator[None]:
 def test_a_second_interrupt_keeps_the_last_periodic_checkpoint(
     digits: Dataset, uninterrupted: tuple[DeviceState, list[float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "run.npz"
+    path = tmp_path / "run.tri"
     inner = GoldenDevice.learn_sample
     calls = 0
 
@@ -206,7 +206,7 @@ def test_the_interrupt_handler_is_put_back(digits: Dataset) -> None:
 
 
 def test_a_complete_training_resumes_to_itself(digits: Dataset, tmp_path: Path) -> None:
-    path = tmp_path / "run.npz"
+    path = tmp_path / "run.tri"
     device = small_device()
     first = learn(device, digits, **PLAN, checkpoint=path)
     again = small_device()
@@ -228,14 +228,14 @@ def test_a_complete_training_resumes_to_itself(digits: Dataset, tmp_path: Path) 
 def test_resuming_with_other_settings_is_refused(
     what: str, change: dict[str, Any], digits: Dataset, tmp_path: Path
 ) -> None:
-    path = tmp_path / "run.npz"
+    path = tmp_path / "run.tri"
     learn(small_device(), digits, **PLAN, checkpoint=path)
     with pytest.raises(ConfigurationError, match=f"another {what} "):
         learn(small_device(), digits, **(PLAN | change), checkpoint=path, resume=True)
 
 
 def test_resuming_another_device_or_nothing_is_refused(digits: Dataset, tmp_path: Path) -> None:
-    path = tmp_path / "run.npz"
+    path = tmp_path / "run.tri"
     with pytest.raises(ConfigurationError, match="no such file"):
         learn(small_device(), digits, **PLAN, checkpoint=path, resume=True)
     with pytest.raises(ConfigurationError, match="needs a checkpoint"):
@@ -259,7 +259,7 @@ def test_data_that_does_not_fit_is_refused_before_it_starts(digits: Dataset) -> 
 
 def test_a_checkpoint_that_cannot_be_written_is_one_line(digits: Dataset, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be written"):
-        learn(small_device(), digits, **PLAN, checkpoint=tmp_path / "missing" / "run.npz")
+        learn(small_device(), digits, **PLAN, checkpoint=tmp_path / "missing" / "run.tri")
 
 
 def test_evaluation_does_not_depend_on_the_training_seed(digits: Dataset) -> None:
