@@ -72,7 +72,7 @@ def line(board: Board, report: BuildReport) -> list[str]:
         thousands(report.synapses),
         *shares,
         f"{report.clock_mhz:g}",
-        f"{report.median_mhz:.1f} … {report.chosen.fmax_mhz:.1f} of {len(report.runs)}",
+        f"{report.median_mhz:.1f} … {report.chosen.fmax_mhz:.1f} of {report.seeds}",
         thousands(report.operations_per_second / 1e6),
         thousands(report.updates_per_second / 1e6),
         board.status,

@@ -47,7 +47,7 @@ FAULTS = (*KINDS, "reset")
 RATES = (0.003, 0.01)
 """Faults a byte, either way."""
 
-RESETS, LOADS, CLEAN_LOOKS = 0.02, 0.2, 0.05
+RESETS, LOADS, CLEAN_LOOKS = 0.05, 0.2, 0.05
 """Shares of the rounds in which the board is reset, gets other weights, is read on a line without faults."""
 
 CLOCKS_TO_RESET = 200_000

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import subprocess
 import tempfile
 import zlib
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from .catalog import Board
 from .families import FAMILIES, GOWIN_PARTS
 from .gateware import plan
 from .netlist import TOP, Netlist, synthesise_netlist
-from .nextpnr import critical_path, fmax, raise_failure
+from .nextpnr import UnroutedError, critical_path, fmax, raise_failure
 from .tools import YOSYS, cache_load, cache_store, content_key, error_lines
 
 REPORT = "report.json"
@@ -47,8 +48,8 @@ def build(
     `clock` in Hz is what must be met (the board's own by default); of `seeds` placements, `jobs` at a time, the fastest
     is packed. Netlists and placements are kept by content (design, pins, tools, options). `progress` gets a line now
     and then. Raises `ConfigurationError` when the PLL does not make such a clock, `ToolError` when a program is missing
-    or fails, `TimingError` when the design does not fit, or no seed meets the clock: then `folder` has a report of it
-    and no bitstream.
+    or fails, `TimingError` when the design does not fit, no seed routes, or none meets the clock: then `folder`
+    has a report of it and no bitstream.
     """
     say = progress or (lambda _: None)
     array = array or board.array
@@ -59,13 +60,20 @@ def build(
     say("synthesis")
     netlist = synthesise_netlist(text, family=board.flow, cache=cache)
 
-    def one(seed: int) -> dict[str, Any]:
-        found = _placed(board, netlist, pins, link.clock, seed, cache)
+    def one(seed: int) -> dict[str, Any] | UnroutedError:
+        try:
+            found = _placed(board, netlist, pins, link.clock, seed, cache)
+        except UnroutedError as error:
+            say(f"seed {seed}: {error.message}")
+            return error
         say(f"seed {seed}: {found['run'].fmax_mhz:.1f} MHz")
         return found
 
     with ThreadPoolExecutor(jobs) as pool:
-        placed = list(pool.map(one, range(1, seeds + 1)))
+        tried = list(pool.map(one, range(1, seeds + 1)))
+    placed = [found for found in tried if not isinstance(found, UnroutedError)]
+    if not placed:
+        raise next(found for found in tried if isinstance(found, UnroutedError))
     best = max(placed, key=lambda found: found["run"].fmax_mhz)
     used = {name: best["utilization"].get(name, {"used": 0, "available": 0}) for name in family.resources}
     report = BuildReport(
@@ -82,6 +90,7 @@ def build(
         ],
         memories=memory_purposes(netlist, family.memories),
         runs=[found["run"] for found in placed],
+        unrouted=seeds - len(placed),
     )
     folder.mkdir(parents=True, exist_ok=True)
     bitstream = folder / f"{board.name}.{family.suffix}"
@@ -121,7 +130,13 @@ def _placed(board: Board, netlist: Netlist, pins: str, clock: int, seed: int, ca
             (folder / "top.json").write_text(text)
             (folder / "top.pins").write_text(pins)
             files = ["--json", "top.json", "--report", REPORT, "--timing-allow-fail"]
-            done = family.placer.run([*options, *files], folder)
+            try:
+                done = family.placer.run([*options, *files], folder, family.seconds)
+            except subprocess.TimeoutExpired as error:
+                raise UnroutedError(
+                    f"place and route gave nothing in {family.seconds // 60} minutes",
+                    "more --seeds or a smaller array may do",
+                ) from error
             if done.returncode:
                 raise_failure(done.stdout + done.stderr, error_lines(done), f"{board.name} ({board.fpga})")
             said = json.loads((folder / REPORT).read_text())

@@ -42,7 +42,11 @@ class BuildRun(_Frozen):
 
 
 class BuildReport(_Frozen):
-    """One build of a board. `memories` is block RAM cells by purpose; `bitstream` is empty where timing was missed."""
+    """One build of a board.
+
+    `memories` is block RAM cells by purpose; so many placements were `unrouted`; `bitstream` is empty where timing was
+    missed.
+    """
 
     board: str
     fpga: str
@@ -54,6 +58,7 @@ class BuildReport(_Frozen):
     resources: list[Resource]
     memories: dict[str, int]
     runs: list[BuildRun]
+    unrouted: int = 0
     bitstream: str = ""
     sha256: str = ""
 
@@ -69,8 +74,13 @@ class BuildReport(_Frozen):
 
     @property
     def median_mhz(self) -> float:
-        """Over the placements, of an even number the lower of the middle two."""
-        return statistics.median_low(run.fmax_mhz for run in self.runs)
+        """Over the placements, those that do not route as 0; of an even number the lower of the middle two."""
+        return statistics.median_low([*(run.fmax_mhz for run in self.runs), *[0.0] * self.unrouted])
+
+    @property
+    def seeds(self) -> int:
+        """Placements tried."""
+        return len(self.runs) + self.unrouted
 
     @property
     def met(self) -> bool:

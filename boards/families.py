@@ -19,6 +19,7 @@ class Family:
     suffix : of the bitstream
     resources : nextpnr's name of each, and ours, most wanted first
     memories : cells that are block RAM
+    seconds : a placement that takes longer is taken not to route: a router can go on for ever
     registers_start : registers have their first values from the bitstream, and a reset for them costs logic
     """
 
@@ -29,6 +30,7 @@ class Family:
     suffix: str
     resources: dict[str, str]
     memories: frozenset[str]
+    seconds: int = 3600
     registers_start: bool = False
 
 
@@ -61,6 +63,7 @@ FAMILIES = {
             "ICESTORM_DSP": "multipliers",
         },
         memories=frozenset({"SB_RAM40_4K", "SB_SPRAM256KA"}),
+        seconds=900,
         registers_start=True,
     ),
     "gowin": Family(

@@ -50,8 +50,15 @@ class CriticalPath:
     through: tuple[str, ...]
 
 
+class UnroutedError(TimingError):
+    """This placement did not route; another may."""
+
+
 def raise_failure(log: str, message: str, part: str) -> NoReturn:
-    """Name what overflowed, from nextpnr's own table of the packed design: `DP16KD: 60/ 56 107%`."""
+    """Name what overflowed, from nextpnr's own table of the packed design: `DP16KD: 60/ 56 107%`.
+
+    Raises `TimingError`, or `UnroutedError` where all of it fits.
+    """
     over = []
     for resource, used, available in re.findall(r"^Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%", log, re.MULTILINE):
         if int(used) > int(available):
@@ -60,7 +67,7 @@ def raise_failure(log: str, message: str, part: str) -> NoReturn:
         hints = dict.fromkeys(LOWER.get(resource, "") for resource, _ in over)
         hint = "; ".join(hint for hint in hints if hint) or "take a larger device"
         raise TimingError(f"does not fit {part}: {', '.join(text for _, text in over)}", hint)
-    raise TimingError(f"place and route failed: {message}", "a larger device or another seed may do")
+    raise UnroutedError(f"place and route failed: {message}", "more --seeds or a larger device may do")
 
 
 def fmax(report: dict[str, Any]) -> float:

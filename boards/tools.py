@@ -42,11 +42,22 @@ class Tool:
         """The program's own version line."""
         return _version(self.path())
 
-    def run(self, arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
-        """Run in `folder`, output captured, whatever the exit status; YoWASP programs see only what is below it."""
+    def run(
+        self, arguments: Sequence[str], folder: Path, seconds: float | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run in `folder`, output captured, whatever the exit status; YoWASP programs see only what is below it.
+
+        After `seconds` it is ended, as `subprocess.TimeoutExpired`.
+        """
         try:
             return subprocess.run(
-                [self.path(), *arguments], cwd=folder, capture_output=True, text=True, errors="replace", check=False
+                [self.path(), *arguments],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=seconds,
             )
         except OSError as error:
             raise ToolError(f"{self.program} does not start: {error}", f"pip install -U {self.package}") from error

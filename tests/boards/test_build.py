@@ -8,6 +8,7 @@ import errno
 import json
 import stat
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from trifactor.boards.catalog import BOARDS
 TINY = ArrayConfig(lanes=1, weight_words=64, groups=8, axons=16, events=16, classes=4, layers=2, weight_bits=8)
 
 FAKE_NEXTPNR = """#!{python}
-import json, sys
+import json, sys, time
 if "--version" in sys.argv:
     print("Version of {calls}, {mhz}")
     sys.exit()
@@ -35,6 +36,11 @@ if {mhz} < 0:
     print("Info: \\t         ICESTORM_LC:    9000/   7680   117%")
     print("ERROR: Unable to place")
     sys.exit(1)
+if value("--seed") in "{unrouted}":
+    print("ERROR: Failed to route")
+    sys.exit(1)
+if value("--seed") in "{endless}":
+    time.sleep(60)
 def step(kind, delay, net):
     return dict(type=kind, delay=delay, net=net, **{{"from": dict(cell=net), "to": dict(cell=net)}})
 path = [step("clk-to-q", 1.0, "top.array.rows.entry"), step("routing", 2.0, "top.array.rows.sum"),
@@ -53,7 +59,7 @@ open("bitstream", "w").write("bits of " + open("placed").read())
 
 
 def program(path: Path, text: str, **values: object) -> str:
-    path.write_text(text.format(python=sys.executable, **values))
+    path.write_text(text.format(**{"python": sys.executable, "unrouted": "", "endless": "", **values}))
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return str(path)
 
@@ -106,6 +112,22 @@ def test_what_overflows_is_named_with_a_setting(tools: Path, monkeypatch: pytest
     with pytest.raises(TimingError, match=r"does not fit hx8k-evn .*ICESTORM_LC 9000 > 7680") as caught:
         build(BOARDS["hx8k-evn"], TINY, folder=tools / "out", version="1.2.3")
     assert "lower lanes" in caught.value.hint
+
+
+def test_seeds_that_do_not_route_are_passed_over_and_counted(tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = {"mhz": 50, "calls": tools / "calls", "unrouted": "1", "endless": "3"}
+    monkeypatch.setenv("NEXTPNR_ICE40", program(tools / "stubborn", FAKE_NEXTPNR, **words))
+    monkeypatch.setitem(maker.FAMILIES, "ice40", replace(maker.FAMILIES["ice40"], seconds=5))
+    said: list[str] = []
+    board = BOARDS["hx8k-evn"]
+    report = build(board, TINY, folder=tools / "out", version="1.2.3", seeds=4, progress=said.append)
+    assert [run.seed for run in report.runs] == [2, 4]
+    assert (report.unrouted, report.seeds, report.median_mhz, report.chosen.seed) == (2, 4, 0, 4)
+    assert "seed 1: place and route failed: Failed to route" in said
+    assert any(line.startswith("seed 3: place and route gave nothing") for line in said)
+    with pytest.raises(TimingError, match="Failed to route") as caught:
+        build(board, TINY, folder=tools / "out", version="1.2.3")
+    assert "more --seeds" in caught.value.hint
 
 
 def test_a_full_disk_is_a_build_that_failed() -> None:

@@ -13,7 +13,7 @@ pytest.importorskip("amaranth_boards", reason="needs amaranth-boards: pip instal
 
 from trifactor.boards import build as maker
 from trifactor.boards.build_report import BuildReport, BuildRun, Resource
-from trifactor.boards.catalog import BOARDS, NOT_BUILT, SIMULATED
+from trifactor.boards.catalog import BOARDS, BUILT, SIMULATED
 from trifactor.boards.nextpnr import CriticalPath
 from trifactor.host.cli import call
 
@@ -50,7 +50,7 @@ def test_boards_are_listed_and_filtered(capsys: pytest.CaptureFixture[str]) -> N
     assert call(["boards", "UP5K", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["boards"]
     assert {row["name"] for row in found} == {"icebreaker", "icesugar"}
-    assert {row["status"] for row in found} == {SIMULATED, NOT_BUILT}
+    assert {row["status"] for row in found} == {SIMULATED, BUILT}
     assert call(["boards"]) == 0
     assert "Tang Nano 9K" in capsys.readouterr().out
 
