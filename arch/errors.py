@@ -63,3 +63,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
+
+
+def brief(value: object, length: int = 80) -> str:
+    """What was given, at a length that a line takes: its first `length` characters."""
+    text = str(value)
+    return text if len(text) <= length else f"{text[:length]}…"

@@ -1,31 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Model files: weights with everything that is needed to run, or to go on training, to the same bits.
+"""Model files, `model.tri`: weights with everything that is needed to run, or to go on training, to the same bits.
 
-A file is an npz archive without pickled objects: `weights_0`, `weights_1` …, int16 of shape (inputs, outputs), and
-`meta`, the UTF-8 bytes of one JSON object.
+A file is a zip archive, nothing in it compressed: `model.json`, one JSON object; `weights.npz`, the arrays `weights_0`,
+`weights_1` …, int16 of shape (rows, outputs); `sha256`, the hash of what a device is loaded with (`arch/content.py`).
+Nothing in it is ever unpickled or written to a disk.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..arch.array import ArrayConfig
+from ..arch.content import content_hash
 from ..arch.device import DeviceState
 from ..arch.errors import ConfigurationError
 from ..arch.files import written_whole
-from ..arch.network import Network
+from ..arch.network import Block, Network
 from ..arch.noise import WORD_MASK
 from .coding import Coding
 
 FORMAT: Final = "trifactor-model"
-VERSION: Final = 1
+VERSION: Final = 2
+
+DESCRIPTION, WEIGHTS, HASH = "model.json", "weights.npz", "sha256"
+DESCRIPTION_MAX = 1 << 22
+"""Bytes of a description: that of 16 layers with a threshold for each of 65 535 neurons is shorter."""
+
+HEADER_MAX = 1 << 10
+"""Bytes that the header of an array, or an entry of an archive, takes at most."""
+
+VALUES_MAX = 1 << 27
+"""Weights of all layers together."""
+
+FOREIGN = "the file is damaged or foreign"
 
 
 class Training(BaseModel):
@@ -43,7 +58,10 @@ class Training(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A network with its weights, the array it is for, and what it was trained on."""
+    """A network with its weights, the array it is for, and what it was trained on.
+
+    `source` says where an imported network came from, and what was decided on the way, a line each.
+    """
 
     array: ArrayConfig
     network: Network
@@ -52,6 +70,12 @@ class Model:
     dataset: str
     coding: Coding
     training: Training | None = None
+    source: tuple[str, ...] = ()
+
+    @property
+    def hash(self) -> str:
+        """That of what a device is loaded with, as the device itself keeps it."""
+        return content_hash(self.array, self.network, self.state)
 
 
 class _Meta(BaseModel):
@@ -60,7 +84,7 @@ class _Meta(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["trifactor-model"]
-    version: Literal[1]
+    version: Literal[2]
     array: ArrayConfig
     network: Network
     seed: int = Field(ge=0, le=WORD_MASK)
@@ -69,14 +93,14 @@ class _Meta(BaseModel):
     dataset: str
     coding: Coding
     training: Training | None
+    source: tuple[str, ...]
 
 
 def save_model(path: str | Path, model: Model) -> None:
     """Write `model` to `path`, at once or not at all: a crash leaves the file that was there before.
 
-    Raises `ConfigurationError` if the folder is missing or cannot be written.
+    The same model gives the same bytes. Raises `ConfigurationError` if the folder is missing or cannot be written.
     """
-    path = Path(path)
     meta = _Meta(
         format=FORMAT,
         version=VERSION,
@@ -88,68 +112,128 @@ def save_model(path: str | Path, model: Model) -> None:
         dataset=model.dataset,
         coding=model.coding,
         training=model.training,
+        source=model.source,
     )
-    arrays: dict[str, Any] = {f"weights_{n}": w.astype(np.int16) for n, w in enumerate(model.state.weights)}
-    arrays["meta"] = np.frombuffer(meta.model_dump_json().encode(), np.uint8)
-    with written_whole(path) as file:
-        np.savez(file, **arrays)
+    arrays: dict[str, Any] = {
+        f"weights_{n}": np.ascontiguousarray(w, dtype="<i2") for n, w in enumerate(model.state.weights)
+    }
+    packed = io.BytesIO()
+    np.savez(packed, **arrays)
+    with written_whole(Path(path)) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        members = {DESCRIPTION: meta.model_dump_json().encode(), WEIGHTS: packed.getvalue(), HASH: model.hash.encode()}
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
 
 
 def load_model(path: str | Path) -> Model:
     """The model in the file at `path`.
 
-    Raises `ConfigurationError`, one line, if the file is missing, damaged, of another kind or version, or inconsistent.
+    Raises `ConfigurationError`, one line, if the file is missing, damaged, of another kind or a later version, or not
+    what its hash says.
     """
     path = Path(path)
     if not path.is_file():
         raise ConfigurationError(f"{path}: no such file", "give the path of a model that trifactor wrote")
     try:
-        with path.open("rb") as file, zipfile.ZipFile(file):
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-    except Exception as error:  # a damaged archive fails in every way that zipfile, zlib, struct and numpy know
+        with path.open("rb") as file:
+            return _read(path, file)
+    except ConfigurationError:
+        raise
+    except Exception as error:  # a damaged archive fails in every way that zipfile, zlib and struct know
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ConfigurationError(f"{path}: not a readable model: {reason}", "the file is damaged or foreign") from error
-    meta = _read_meta(path, arrays.pop("meta", None))
-    return Model(
+        raise ConfigurationError(f"{path}: not a readable model: {reason}", FOREIGN) from error
+
+
+def _read(path: Path, file: BinaryIO) -> Model:
+    with zipfile.ZipFile(file) as archive:
+        members = _members(path, archive, (DESCRIPTION, WEIGHTS, HASH))
+        meta = _described(path, _content(path, archive, members[DESCRIPTION], DESCRIPTION_MAX))
+        blocks = meta.network.blocks
+        values = sum(block.rows * block.columns for block in blocks)
+        if values > VALUES_MAX:
+            raise ConfigurationError(f"{path}: {values} weights", f"at most {VALUES_MAX} are possible")
+        most = 2 * values + 4 * HEADER_MAX * (len(blocks) + 1)
+        packed = _content(path, archive, members[WEIGHTS], most)
+        said = _content(path, archive, members[HASH], HEADER_MAX)
+    state = DeviceState(weights=_weights(path, meta, packed), seed=meta.seed, sample=meta.sample)
+    model = Model(
         array=meta.array,
         network=meta.network,
-        state=DeviceState(weights=_read_weights(path, meta, arrays), seed=meta.seed, sample=meta.sample),
+        state=state,
         rule=meta.rule,
         dataset=meta.dataset,
         coding=meta.coding,
         training=meta.training,
+        source=meta.source,
     )
+    if said != model.hash.encode():
+        raise ConfigurationError(f"{path}: its content has hash {model.hash[:16]}…, not the one it says", FOREIGN)
+    return model
 
 
-def _read_meta(path: Path, data: Any) -> _Meta:
-    if data is None or data.dtype != np.uint8:
-        raise ConfigurationError(f"{path}: not a trifactor model: it has no description", "is this another npz file?")
+def _members(path: Path, archive: zipfile.ZipFile, wanted: tuple[str, ...]) -> dict[str, zipfile.ZipInfo]:
+    """The members of an archive that has these and no others, each once."""
+    found = [info.filename for info in archive.infolist()]
+    if sorted(found) != sorted(wanted):
+        shown = ", ".join(repr(name[:40]) for name in found[: len(wanted) + 1]) or "nothing"
+        raise ConfigurationError(
+            f"{path}: not a trifactor model: it holds {shown}, not {', '.join(wanted)}", "is this another archive?"
+        )
+    return {info.filename: info for info in archive.infolist()}
+
+
+def _content(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> bytes:
+    """The bytes of a member that is stored as it is, and not longer than it may be."""
+    if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
+        raise ConfigurationError(f"{path}: {member.filename} is compressed", "trifactor compresses nothing")
+    if max(member.file_size, member.compress_size) > most:
+        raise ConfigurationError(f"{path}: {member.filename} has {member.file_size} bytes, at most {most} fit", FOREIGN)
+    return archive.read(member)
+
+
+def _described(path: Path, text: bytes) -> _Meta:
     try:
-        values = json.loads(data.tobytes().decode())
-        return _Meta.model_validate(values)
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{path}: its description is damaged", FOREIGN) from error
+    version = values.get("version") if isinstance(values, dict) else None
+    if isinstance(version, int) and version > VERSION:
+        raise ConfigurationError(
+            f"{path}: a later version of trifactor wrote it (format {version}, this one reads {VERSION})",
+            "pip install --upgrade trifactor",
+        )
+    try:
+        return _Meta.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigurationError(f"{path}: {where}: {first['msg']}", "another version wrote this file") from error
-    except ValueError as error:
-        raise ConfigurationError(f"{path}: its description is damaged", "the file is damaged or foreign") from error
 
 
-def _read_weights(path: Path, meta: _Meta, arrays: dict[str, Any]) -> list[Any]:
+def _weights(path: Path, meta: _Meta, packed: bytes) -> list[Any]:
+    """The matrices of all blocks, int64."""
     blocks = meta.network.blocks
-    names = [f"weights_{n}" for n in range(len(blocks))]
-    if sorted(arrays) != sorted(names):
-        raise ConfigurationError(
-            f"{path}: holds arrays {', '.join(sorted(arrays)) or 'none'}, expected {', '.join(names)}"
-        )
-    for name, block in zip(names, blocks, strict=True):
-        weights = arrays[name]
-        if weights.dtype != np.int16 or weights.shape != (block.rows, block.columns):
-            raise ConfigurationError(
-                f"{path}: {name} is {weights.dtype} {weights.shape}, expected int16 {(block.rows, block.columns)}"
-            )
-        if weights.min() < meta.array.weight.min or weights.max() > meta.array.weight.max:
-            raise ConfigurationError(f"{path}: {name} exceeds {meta.array.weight_bits} bits")
-    return [arrays[name].astype(np.int64) for name in names]
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        members = _members(path, archive, tuple(f"weights_{n}.npy" for n in range(len(blocks))))
+        found = []
+        for n, block in enumerate(blocks):
+            most = 2 * block.rows * block.columns + HEADER_MAX
+            content = _content(path, archive, members[f"weights_{n}.npy"], most)
+            found.append(_matrix(f"{path}: weights_{n}", content, block))
+    for n, weights in enumerate(found):
+        if weights.size and (weights.min() < meta.array.weight.min or weights.max() > meta.array.weight.max):
+            raise ConfigurationError(f"{path}: weights_{n} exceeds {meta.array.weight_bits} bits")
+    return found
+
+
+def _matrix(what: str, content: bytes, block: Block) -> Any:
+    """The array in an npy file whose header says that it is the block's: nothing else of it is looked at."""
+    stream = io.BytesIO(content)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ConfigurationError(f"{what} has another npy version", FOREIGN)
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=HEADER_MAX)
+    values = stream.read()
+    wanted = (block.rows, block.columns)
+    if dtype != np.dtype("<i2") or shape != wanted or fortran or len(values) != 2 * block.rows * block.columns:
+        raise ConfigurationError(f"{what} is {dtype} {shape}, expected int16 {wanted}", FOREIGN)
+    return np.frombuffer(values, "<i2").reshape(shape).astype(np.int64)

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trifactor.arch.array import ArrayConfig
+from trifactor.arch.content import content_words
 from trifactor.arch.errors import ConfigurationError
 from trifactor.arch.rules import network_for, rule_named
 from trifactor.golden import checkpoint
@@ -36,7 +40,7 @@ def model() -> Model:
 
 @pytest.fixture
 def path(model: Model, tmp_path: Path) -> Path:
-    file = tmp_path / "model.npz"
+    file = tmp_path / "model.tri"
     save_model(file, model)
     return file
 
@@ -46,6 +50,9 @@ def test_a_model_comes_back_whole(model: Model, path: Path) -> None:
     assert (read.array, read.network, read.rule, read.dataset) == (model.array, model.network, "ottt-o", "digits")
     assert (read.coding, read.training) == (model.coding, model.training)
     assert (read.state.seed, read.state.sample) == (3, 77)
+    turned = replace(model, state=replace(model.state, weights=[np.asfortranarray(w) for w in model.state.weights]))
+    save_model(path, turned)
+    assert load_model(path).hash == turned.hash == model.hash == read.hash
     for a, b in zip(read.state.weights, model.state.weights, strict=True):
         assert a.dtype == np.int64
         assert np.array_equal(a, b)
@@ -55,26 +62,86 @@ def test_a_model_comes_back_whole(model: Model, path: Path) -> None:
 def test_a_failed_write_leaves_the_old_file(model: Model, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = path.read_bytes()
 
-    def full(file: Any, **_: Any) -> None:
-        file.write(b"half")
+    def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.np, "savez", full)
+    monkeypatch.setattr(checkpoint.zipfile.ZipFile, "writestr", full)
     with pytest.raises(ConfigurationError, match="No space left"):
-        save_model(path, model)
+        save_model(path, replace(model, rule="sltt"))
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_the_same_model_gives_the_same_bytes_and_another_another_hash(model: Model, path: Path) -> None:
+    before = path.read_bytes()
+    save_model(path, load_model(path))
+    assert path.read_bytes() == before
+    # What decides the numbers is in the hash, how large and how fast the array is is not.
+    wider = replace(
+        model, array=ArrayConfig(weight_bits=12, lanes=4, cores=2), rule="of another name", source=("here",)
+    )
+    assert wider.hash == model.hash
+    moved = [weights.copy() for weights in model.state.weights]
+    moved[1][0, 0] += 1
+    others = [
+        replace(model, state=replace(model.state, weights=moved)),
+        replace(model, state=replace(model.state, sample=78)),
+        replace(model, state=replace(model.state, seed=4)),
+        replace(model, array=ArrayConfig(weight_bits=12, decay_bits=9)),
+        replace(model, network=model.network.model_copy(update={"error_shift": 3})),
+    ]
+    assert len({one.hash for one in (model, *others)}) == 1 + len(others)
+    assert content_words(model.hash) == [int(model.hash[:8], 16), int(model.hash[8:16], 16)]
+
+
+def members(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def packed(content: dict[str, bytes], path: Path, *, kind: int = zipfile.ZIP_STORED) -> None:
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+
+
 def rewrite(path: Path, **changes: Any) -> None:
-    """The file with other arrays; a `meta` dict is merged into the description."""
-    with np.load(path) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    meta = json.loads(arrays["meta"].tobytes())
-    meta.update(changes.pop("meta", {}))
-    arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
-    arrays.update(changes)
-    np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
+    """The file with another description, and with other arrays where they are named."""
+    content = members(path)
+    arrays = {name: value for name, value in changes.items() if name.startswith("weights_")}
+    described = {name: value for name, value in changes.items() if name not in arrays}
+    content["model.json"] = json.dumps({**json.loads(content["model.json"]), **described}).encode()
+    with np.load(io.BytesIO(content["weights.npz"])) as archive:
+        arrays = {**{name: archive[name] for name in archive.files}, **arrays}
+    stream = io.BytesIO()
+    np.savez(stream, **{name: value for name, value in arrays.items() if value is not None})
+    content["weights.npz"] = stream.getvalue()
+    packed(content, path)
+
+
+def with_member(path: Path, name: str, data: bytes) -> None:
+    packed({**members(path), name: data}, path)
+
+
+def twice(path: Path) -> None:
+    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("model.json", b"{}")
+
+
+def bomb(path: Path) -> None:
+    """A hundred megabytes of nothing, in a hundred kilobytes."""
+    packed({**members(path), "weights.npz": bytes(100 << 20)}, path, kind=zipfile.ZIP_DEFLATED)
+    assert path.stat().st_size < 200_000
+
+
+def inner_bomb(path: Path) -> None:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, weights_0=np.zeros((6, 5), np.int16), weights_1=np.zeros((5, 4), np.int16))
+    packed({**members(path), "weights.npz": stream.getvalue()}, path)
+
+
+def pickled(path: Path) -> None:
+    rewrite(path, weights_0=np.array([[{}] * 5] * 6, dtype=object))
 
 
 @pytest.mark.parametrize(
@@ -83,27 +150,80 @@ def rewrite(path: Path, **changes: Any) -> None:
         (lambda path: path.unlink(), "no such file"),
         (lambda path: path.write_bytes(b""), "not a readable model"),
         (lambda path: path.write_bytes(b"hello"), "not a readable model"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-30]), "not a readable model"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-30]), "not a"),
         (lambda path: path.write_bytes(path.read_bytes()[:40]), "not a readable model"),
-        (lambda path: np.savez(path, weights=np.zeros(3)), "has no description"),
-        (lambda path: np.savez(path, meta=np.array([{}], dtype=object)), "not a readable model"),
-        (lambda path: np.savez(path, meta=np.frombuffer(b"{", np.uint8)), "description is damaged"),
-        (lambda path: np.savez(path, meta=np.frombuffer(b"\xff", np.uint8)), "description is damaged"),
-        (lambda path: np.savez(path, meta=np.frombuffer(b"[]", np.uint8)), "model.npz: "),
-        (lambda path: rewrite(path, meta={"version": 2}), "version"),
-        (lambda path: rewrite(path, meta={"seed": -1}), "seed"),
-        (lambda path: rewrite(path, meta={"extra": 1}), "extra"),
-        (lambda path: rewrite(path, weights_1=None), "expected weights_0, weights_1"),
+        (lambda path: np.savez(path.open("wb"), weights=np.zeros(3)), "not a trifactor model: it holds 'weights.npy'"),
+        (lambda path: packed({}, path), "it holds nothing"),
+        (
+            lambda path: with_member(path, "../../evil", b"x"),
+            "it holds 'model.json', 'weights.npz', 'sha256', '../../e",
+        ),
+        (lambda path: with_member(path, "/etc/passwd", b"x"), "'/etc/passwd'"),
+        (twice, "it holds 'model.json', 'weights.npz', 'sha256', 'model.json'"),
+        (bomb, "model.json is compressed"),
+        (inner_bomb, "weights_0.npy is compressed"),
+        (pickled, "weights_0 is object"),
+        (lambda path: with_member(path, "model.json", b"{"), "description is damaged"),
+        (lambda path: with_member(path, "model.json", b"\xff"), "description is damaged"),
+        (lambda path: with_member(path, "model.json", b"[" * 100_000), "description is damaged"),
+        (lambda path: with_member(path, "model.json", b"[]"), "model.tri: "),
+        (lambda path: with_member(path, "model.json", b" " * (1 << 23)), "model.json has 8388608 bytes, at most"),
+        (lambda path: with_member(path, "weights.npz", bytes(1 << 20)), "weights.npz has 1048576 bytes, at most"),
+        (lambda path: with_member(path, "weights.npz", b"hello"), "not a readable model"),
+        (lambda path: with_member(path, "sha256", b"0" * 64), "not the one it says"),
+        (
+            lambda path: rewrite(path, version=3),
+            r"a later version of trifactor wrote it \(format 3, this one reads 2\)",
+        ),
+        (lambda path: rewrite(path, version=1), "version"),
+        (lambda path: rewrite(path, version="2"), "version"),
+        (lambda path: rewrite(path, seed=-1), "seed"),
+        (lambda path: rewrite(path, seed=4), "not the one it says"),
+        (lambda path: rewrite(path, extra=1), "extra"),
+        (lambda path: rewrite(path, weights_1=None), "it holds 'weights_0.npy', not weights_0.npy, weights_1.npy"),
         (lambda path: rewrite(path, weights_1=np.zeros((5, 3), np.int16)), "weights_1 is int16"),
-        (lambda path: rewrite(path, weights_0=np.zeros((6, 5))), "weights_0 is float64"),
+        (lambda path: rewrite(path, weights_0=np.zeros((6, 5), np.float16)), "weights_0 is float16"),
+        (lambda path: rewrite(path, weights_0=np.zeros((5, 6), np.int16).T), "weights_0 is int16"),
         (lambda path: rewrite(path, weights_0=np.full((6, 5), 2048, np.int16)), "exceeds 12 bits"),
     ],
 )
 def test_a_wrong_file_is_one_clear_error(path: Path, spoil: Callable[[Path], Any], words: str) -> None:
     spoil(path)
+    before = {one: one.read_bytes() for one in path.parent.iterdir()}
     with pytest.raises(ConfigurationError, match=words) as caught:
         load_model(path)
     assert "\n" not in caught.value.message
+    assert {one: one.read_bytes() for one in path.parent.iterdir()} == before
+
+
+def test_a_network_too_large_for_any_array_is_refused_before_its_weights_are_read(path: Path) -> None:
+    network = json.loads(members(path)["model.json"])["network"]
+    network["layers"][0]["inputs"] = 1 << 40
+    rewrite(path, network=network)
+    with pytest.raises(ConfigurationError, match=r"weights|inputs"):
+        load_model(path)
+
+
+def test_an_array_that_declares_more_than_it_has_is_refused(path: Path) -> None:
+    content = members(path)
+    with zipfile.ZipFile(io.BytesIO(content["weights.npz"])) as archive:
+        inner = {name: archive.read(name) for name in archive.namelist()}
+    inner["weights_0.npy"] = inner["weights_0.npy"].replace(b"(6, 5)", b"(6, 500000000000000)")
+    stream = path.with_name("inner.npz")
+    packed(inner, stream)
+    content["weights.npz"] = stream.read_bytes()
+    packed(content, path)
+    with pytest.raises(ConfigurationError):
+        load_model(path)
+
+
+def test_every_beginning_of_a_file_is_refused(path: Path) -> None:
+    content = path.read_bytes()
+    assert len(content) > 1000
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        with pytest.raises(ConfigurationError):
+            load_model(path)
 
 
 def test_a_folder_is_no_model(tmp_path: Path) -> None:
@@ -117,12 +237,12 @@ def test_a_plain_array_file_is_no_model(tmp_path: Path) -> None:
         load_model(tmp_path / "array.npy")
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(position=st.integers(0, 10_000), value=st.integers(0, 255))
 def test_no_damaged_byte_gives_anything_but_the_model_or_an_error(
     position: int, value: int, model: Model, tmp_path: Path
 ) -> None:
-    file = tmp_path / "damaged.npz"
+    file = tmp_path / "damaged.tri"
     save_model(file, model)
     content = bytearray(file.read_bytes())
     content[position % len(content)] = value
