@@ -14,7 +14,26 @@ from pydantic import ValidationError
 
 from .. import __version__
 from ..arch.errors import ConfigurationError, TrifactorError
-from . import board_sim, boards, costs, demo, doctor, export, info, learn, ping, run, sweep, synth, verify, weights
+from . import (
+    board_sim,
+    boards,
+    check,
+    costs,
+    demo,
+    doctor,
+    export,
+    info,
+    init,
+    learn,
+    ping,
+    quantize,
+    run,
+    show,
+    sweep,
+    synth,
+    verify,
+    weights,
+)
 from .config import one_line
 from .output import Interrupted
 
@@ -35,10 +54,14 @@ app = typer.Typer(
 
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.command("init")(init.init)
 app.command("learn")(learn.learn)
 app.command("run")(run.run)
 app.command("sweep")(sweep.sweep)
 app.command("verify")(verify.verify)
+app.command("show")(show.show)
+app.command("check")(check.check)
+app.command("quantize")(quantize.quantize)
 app.command("costs")(costs.costs)
 app.command("synth")(synth.synth)
 app.command("boards")(boards.boards)

@@ -40,6 +40,9 @@ class LearnConfig(BaseModel):
     bias: bool | None = Field(default=None, description="layers that learn have a row that always fires")
     decay: float | None = Field(default=None, ge=0, le=1, description="leak of hidden membranes; the rule's if absent")
     readout_decay: float | None = Field(default=None, ge=0, le=1, description="leak of the readout; 1: none")
+    weight_range: Literal[1, 2, 4, 8] | None = Field(
+        default=None, description="greatest hidden weight, in thresholds; few inputs need more than 1"
+    )
     error: ErrorKind | None = Field(default=None, description="of the readout; the rule's if absent")
     gate: Gate | None = Field(default=None, description="steps that learn; the rule's if absent")
     gate_steps: int | None = Field(default=None, ge=0, le=1024, description="how many those are, see docs/law.md")

@@ -71,7 +71,7 @@ def demo(
         output.note(
             f"1/4  learn {LAYERS} on {len(plan.dataset.train_labels)} digits, one at a time, on the golden model"
         )
-        model, history, _ = train(output, plan, "golden", out / "model.npz", 2000)
+        model, history, _ = train(output, plan, "golden", out / "model.tri", 2000)
         output.note("2/4  the same in floating point, for comparison")
         accuracies = {GOLDEN: history.accuracies[-1], **_floats(output, plan)}
         output.note(

@@ -26,13 +26,9 @@ BUSES = ("stream", "axi-lite", "wishbone")
 STEM = "trifactor"
 
 app = typer.Typer(
-    help="The array for other systems: Verilog, register map, C header, FuseSoC core.", no_args_is_help=True
+    help="The array for other systems: Verilog, register map, C header, FuseSoC core. A network as NIR.",
+    no_args_is_help=True,
 )
-
-
-@app.callback()
-def _group() -> None:
-    """Keeps `verilog` a command of its own while it is the only one."""
 
 
 @app.command("verilog")
@@ -72,6 +68,33 @@ def verilog(
     output.result(
         {"out": str(out), "files": list(files), "bus": bus, "module": module, "array": array.model_dump(mode="json")}
     )
+
+
+@app.command("nir")
+def nir(
+    model: Annotated[Path, typer.Argument(help="Model file.", metavar="MODEL", show_default=False)],
+    out: Annotated[Path, typer.Option(help="NIR file to write.")] = Path("network.nir"),
+    dt: Annotated[float, typer.Option(help="Seconds a step.")] = 1e-4,
+    json_output: Json = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Write the network of a model file as NIR, for snnTorch, Norse, Lava and others; say what NIR cannot."""
+    output = Output(as_json=json_output, verbosity=verbose)
+    from ..golden.checkpoint import load_model
+    from .learn import check_output
+    from .nir_export import left_out, to_nir
+
+    check_output(out)
+    stored = load_model(model)
+    graph = to_nir(stored, dt=dt)
+    import nir as package
+
+    package.write(out, graph)
+    missing = left_out(stored.network)
+    for one in missing:
+        output.line(f"left out: {one}")
+    output.line(f"written: {out}")
+    output.result({"out": str(out), "nodes": list(graph.nodes), "dt": dt, "left_out": missing})
 
 
 def texts(array: ArrayConfig, depths: Depths | None, *, bus: str, name: str) -> dict[str, str]:

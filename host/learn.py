@@ -20,7 +20,7 @@ from .config import DATASETS, check_choice, load_config, overridden, parse_sizes
 from .devices import check_device, make_device, with_array_of
 from .options import Baud, ConfigFile, DataDir, Device, Json, Seed, Verbose
 from .output import Interrupted, Output, percent, thousands
-from .plan import DATASET, Plan, new_plan, resumed_plan
+from .plan import DATASET, Plan, new_plan, relearning_plan, resumed_plan
 from .training import learn_on
 from .utilisation import limits_text, utilisation
 
@@ -43,7 +43,7 @@ def learn(
     epochs: Annotated[int | None, typer.Option(min=1, help="Times through the training samples.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Training samples per epoch.", show_default="all")] = None,
     seed: Seed = None,
-    out: Annotated[Path, typer.Option(help="Model file; also the checkpoint.")] = Path("model.npz"),
+    out: Annotated[Path, typer.Option(help="Model file; also the checkpoint.")] = Path("model.tri"),
     steps: Annotated[int | None, typer.Option(min=1, max=1024, help="Time steps per sample.")] = None,
     rate: Annotated[int | None, typer.Option(min=-8, max=24, help="The learning rate is 2**-rate.")] = None,
     recurrent: Annotated[
@@ -54,6 +54,9 @@ def learn(
         float | None, typer.Option(min=0, max=1, help="Leak of hidden membranes.", show_default="the rule's")
     ] = None,
     readout_decay: Annotated[float | None, typer.Option(min=0, max=1, help="Leak of the readout; 1: none.")] = None,
+    weight_range: Annotated[
+        int | None, typer.Option(min=1, max=8, help="Greatest hidden weight, in thresholds: 1, 2, 4 or 8.")
+    ] = None,
     error: Annotated[
         str | None, typer.Option(help=f"At the readout: {', '.join(get_args(ErrorKind))}.", show_default="the rule's")
     ] = None,
@@ -61,6 +64,9 @@ def learn(
         str | None, typer.Option(help=f"Steps that learn: {', '.join(get_args(Gate))}.", show_default="the rule's")
     ] = None,
     gate_steps: Annotated[int | None, typer.Option(min=0, max=1024, help="How many those are.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Model file to learn on from: its network, rule and weights.", metavar="FILE")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
     config: ConfigFile = None,
     device: Device = "golden",
@@ -84,25 +90,33 @@ def learn(
         check_choice(gate, get_args(Gate), "gate")
     if layers is not None:
         parse_sizes(layers)
-    loaded = load_config(config) if resume else with_array_of(device, load_config(config))
+    if resume and model is not None:
+        raise ConfigurationError("--resume goes on from --out, --model begins anew", "leave one of them out")
+    from_file = resume or model is not None
+    loaded = load_config(config) if from_file else with_array_of(device, load_config(config))
     given = {
         "dataset": dataset, "layers": layers, "rule": rule, "epochs": epochs, "limit": limit, "seed": seed,
         "steps": steps, "rate": rate, "recurrent": recurrent, "bias": bias, "decay": decay,
-        "readout_decay": readout_decay, "error": error, "gate": gate, "gate_steps": gate_steps,
-        "checkpoint_every": checkpoint_every,
+        "readout_decay": readout_decay, "weight_range": weight_range, "error": error, "gate": gate,
+        "gate_steps": gate_steps, "checkpoint_every": checkpoint_every,
     }  # fmt: skip
     check_output(out)
     settings = overridden(loaded.learn, given)
-    plan = resumed_plan(out, loaded, settings, data_dir) if resume else new_plan(loaded, settings, data_dir)
+    if resume:
+        plan = resumed_plan(out, loaded, settings, data_dir)
+    elif model is not None:
+        plan = relearning_plan(model, loaded, settings, data_dir)
+    else:
+        plan = new_plan(loaded, settings, data_dir)
     if not resume:
         _keep_unfinished(output, out)
     _announce(output, plan, device)
     try:
-        model, history, limits = train(output, plan, device, out, settings.checkpoint_every or CHECKPOINT_EVERY, baud)
+        learned, history, limits = train(output, plan, device, out, settings.checkpoint_every or CHECKPOINT_EVERY, baud)
     except KeyboardInterrupt:
         again = f"trifactor learn --resume --out {out}" + (f" --data-dir {data_dir}" if data_dir else "")
         raise Interrupted("interrupted; what was learned is saved", f"go on with: {again}") from None
-    _show(output, model, history, limits, device, out)
+    _show(output, learned, history, limits, device, out)
 
 
 def train(

@@ -15,6 +15,12 @@ Verbose = Annotated[
     int, typer.Option("--verbose", "-v", count=True, help="Say more; -vv also shows tracebacks.", show_default=False)
 ]
 DataDir = Annotated[Path | None, typer.Option(help="Folder that holds the data sets' folders; else $TRIFACTOR_DATA.")]
+SensorSize = Annotated[
+    str | None, typer.Option(help="Of events: width x height x polarities, or channels.", metavar="34x34x2")
+]
+Clip = Annotated[bool, typer.Option("--clip", help="Counts above what the array takes become the greatest.")]
+SAMPLES = "npy, npz, pt, NIRData, or a folder of tonic's cache"
+"""What the options say that take samples."""
 Seed = Annotated[int | None, typer.Option(min=0, max=SEED_MAX, help="Seed of every random bit.", show_default="1")]
 Device = Annotated[
     str, typer.Option(help="Where it runs: golden, verilator, icarus, or a board: its name or its port.")

@@ -14,7 +14,7 @@ from ..arch.array import ArrayConfig, ErrorKind
 from ..arch.errors import ConfigurationError
 from ..arch.network import Gate, Network
 from ..arch.placement import fitted, place
-from ..arch.rules import Rule, network_for, rule_named
+from ..arch.rules import Rule, network_for, range_of, rule_named
 from .config import DATASETS, Config, LearnConfig, check_choice, parse_sizes
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Settings(BaseModel):
     bias: bool
     decay: float | None
     readout_decay: float
+    weight_range: int
     error: ErrorKind | None
     gate: Gate | None
     gate_steps: int | None
@@ -82,6 +83,7 @@ def resolved(learn: LearnConfig, array: ArrayConfig) -> Settings:
         "bias": default.bias,
         "decay": default.decay,
         "readout_decay": default.readout_decay,
+        "weight_range": default.weight_range,
         "seed": SEED,
     }
     given = learn.model_dump(exclude={"dataset", "layers", "rule", "coding", "checkpoint_every"})
@@ -107,6 +109,7 @@ def network_of(settings: Settings) -> Network:
         bias=settings.bias,
         decay=settings.decay,
         readout_decay=settings.readout_decay,
+        weight_range=settings.weight_range,
     )
 
 
@@ -154,6 +157,58 @@ def plan_of(settings: Settings, data_dir: Path | None, *, fit: bool = True) -> P
     return Plan(dataset=dataset, model=model)
 
 
+NETWORK_SETTINGS = (
+    "layers", "rule", "rate", "recurrent", "bias", "decay", "readout_decay", "weight_range", "error", "gate",
+    "gate_steps", "coding",
+)  # fmt: skip
+"""What a model file has decided already."""
+
+
+def relearning_plan(path: Path, config: Config, settings: LearnConfig, data_dir: Path | None) -> Plan:
+    """A training that begins with the network, rule and weights of the model at `path`.
+
+    Data set, steps and seed are the file's unless they are given, the epochs and the fall of the rate those of the data
+    set. Raises `ConfigurationError` for settings that the network has decided, a network that does not learn, and data
+    that it cannot take.
+    """
+    from ..golden.checkpoint import Training, load_model
+    from ..golden.coding import Coding
+    from ..golden.data import load
+    from ..golden.train import DEFAULTS
+
+    found = load_model(path)
+    for setting in NETWORK_SETTINGS:
+        if getattr(settings, setting) is not None:
+            raise ConfigurationError(f"{path}: its network has its own {setting}", "leave it out, or leave --model out")
+    if config.array_given and config.array != found.array:
+        raise ConfigurationError(f"{path}: is for another [array]", "leave the table out: the file has the array")
+    if not any(layer.learns for layer in found.network.layers):
+        raise ConfigurationError(f"{path}: no layer learns", "trifactor quantize --rule makes layers that do")
+    known = found.dataset if found.dataset in DATASETS else None
+    name = settings.dataset or known
+    if name is None:
+        raise ConfigurationError(f"{path}: names no data set", f"--dataset {' | '.join(DATASETS)}")
+    default = DEFAULTS[name]
+    same = name == found.dataset
+    steps = settings.steps or (found.coding.steps if same else default.steps)
+    dataset = load(name, data_dir, settings.limit, steps=steps)
+    check_samples(dataset, found.network.sizes, str(path))
+    kind = found.coding.kind if same else default.coding
+    bits = found.coding.bits if same else 1
+    model = replace(
+        found,
+        state=found.state if settings.seed is None else replace(found.state, seed=settings.seed),
+        dataset=name,
+        coding=Coding(kind=kind, steps=steps, bits=bits),
+        training=Training(
+            epochs=settings.epochs or default.epochs,
+            samples=len(dataset.train_labels),
+            fall=default.fall if settings.fall is None else settings.fall,
+        ),
+    )
+    return Plan(dataset=dataset, model=model)
+
+
 def check_samples(dataset: Dataset, sizes: Sequence[int], where: str) -> None:
     """Raise `ConfigurationError` if a network of these `sizes`, which stand in `where`, cannot take the data set."""
     if dataset.inputs != sizes[0] or dataset.classes > sizes[-1]:
@@ -189,6 +244,7 @@ def resumed_plan(path: Path, config: Config, settings: LearnConfig, data_dir: Pa
         "bias": (settings.bias, bias),
         "decay": (_rounded(settings.decay, one), layers[0].decay),
         "readout_decay": (_rounded(settings.readout_decay, one), layers[-1].decay),
+        "weight_range": (settings.weight_range if layers[0].spiking else None, range_of(layers[0], model.array)),
         "error": (settings.error, model.network.error),
         "gate": (settings.gate, model.network.gate),
         "gate_steps": (settings.gate_steps, model.network.gate_steps),
@@ -205,6 +261,7 @@ def resumed_plan(path: Path, config: Config, settings: LearnConfig, data_dir: Pa
             bias=bias,
             decay=layers[0].decay / one if layers[0].spiking else None,
             readout_decay=layers[-1].decay / one,
+            weight_range=range_of(layers[0], model.array) if layers[0].spiking else 1,
         )
         asked["rate"] = (wanted, model.network)
     for name, (mine, stored) in asked.items():

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures of a run, each drawn on given matplotlib axes: raster, membranes, weights, accuracy, utilisation; of many
-runs: accuracy over one setting.
+runs: accuracy over one setting; of a quantised network: what it takes of its formats, shares over widths.
 """
 
 from __future__ import annotations
@@ -191,6 +191,71 @@ def spread(
     ax.set_ylim(max(0, 5 * (int(100 * low) // 5) - 5), 101)
     ax.grid(axis="y")
     ax.set_axisbelow(True)
+
+
+def boxes(
+    ax: Axes,
+    layers: Mapping[str, Sequence[float]],
+    ends: tuple[int, int],
+    *,
+    name: str,
+    thresholds: Mapping[str, tuple[int, int]] | None = None,
+    linear: int | None = None,
+) -> None:
+    """What layers take of a format that ends at `ends`: a box from the first to the third quarter with a stroke at the
+    median, a line from the least to the greatest value, and the least and greatest of a layer's `thresholds`.
+
+    Beyond `linear` the axis is logarithmic: states are small beside their format.
+    """
+    places = range(len(layers))[::-1]
+    for place, (layer, (least, low, middle, high, most)) in zip(places, layers.items(), strict=True):
+        ax.hlines(place, least, most, color=MUTED, linewidth=1.2)
+        ax.vlines([least, most], place - 0.12, place + 0.12, color=MUTED, linewidth=1.2)
+        ax.barh(place, high - low, left=low, height=0.46, color=SOFT, edgecolor=BLUE, linewidth=1.0, zorder=2)
+        ax.vlines(middle, place - 0.23, place + 0.23, color=BLUE, linewidth=2.2, zorder=3)
+        if thresholds and layer in thresholds:
+            first, last = thresholds[layer]
+            ax.fill_betweenx([place - 0.36, place + 0.36], first, last, color=ORANGE, alpha=0.3, linewidth=0)
+            marks = sorted({first, last})
+            ax.vlines(marks, place - 0.36, place + 0.36, color=ORANGE, linewidth=1.6, zorder=4)
+    for end in ends:
+        ax.axvline(end, color=INK, linewidth=1.0, linestyle=(0, (4, 3)))
+    if linear is not None:
+        ax.set_xscale("symlog", base=2, linthresh=linear)
+        ax.minorticks_off()
+        powers = [1 << power for power in range(ends[1].bit_length(), linear.bit_length() - 1, -3)]
+        marks = [*(-power for power in powers), 0, *(power for power in reversed(powers) if power <= ends[1]), ends[1]]
+        ax.set_xticks(marks, [f"{mark:,}".replace(",", " ") for mark in marks])
+        ax.set_xlim(1.6 * ends[0], 1.6 * ends[1])
+    else:
+        room = 0.04 * (ends[1] - ends[0])
+        ax.set_xlim(ends[0] - room, ends[1] + room)
+    ax.set_yticks(places, layers)
+    ax.tick_params(axis="y", length=0)
+    ax.set(xlabel=name, ylim=(-0.6, len(layers) - 0.4))
+    ax.grid(axis="x")
+    ax.set_axisbelow(True)
+
+
+def shares(ax: Axes, widths: Sequence[int], series: Mapping[str, Sequence[float]], *, name: str) -> None:
+    """Shares of 1 over bits of weights, a line each; the axis begins below the least of them."""
+    for index, (label, values) in enumerate(series.items()):
+        color, dashes, marker = MARKS[index % len(MARKS)]
+        points = [100 * value for value in values]
+        ax.plot(widths, points, color=color, linestyle=dashes, linewidth=1.6, marker=marker, markersize=5, label=label)
+    least = min(min(values) for values in series.values())
+    step = next(step for step in (0.5, 1, 5, 10) if step == 10 or 100 - 100 * least < 6 * step)
+    ax.set_ylim(max(0, step * np.floor(100 * least / step) - step / 2), 100 + step / 4)
+    ax.set_xticks(widths)
+    ax.set(xlabel="bits of a weight", ylabel=name, xlim=(widths[0] - 0.3, widths[-1] + 0.3))
+    ax.grid(axis="y")
+    ax.set_axisbelow(True)
+    legend_below(ax)
+
+
+def legend_below(ax: Axes) -> None:
+    """A legend of up to two columns under the picture."""
+    ax.legend(loc="upper center", bbox_to_anchor=(0.45, -0.2), ncols=2, fontsize=9)
 
 
 def memory_over_steps(ax: Axes, kept: Mapping[str, Mapping[int, int]]) -> None:

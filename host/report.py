@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,17 +11,8 @@ from typing import Any
 import numpy as np
 
 from . import plots
+from .figure import figure
 from .page import write_page
-
-THEME = {
-    plots.INK: "var(--ink)",
-    plots.MUTED: "var(--muted)",
-    plots.GRID: "var(--grid)",
-    plots.BLUE: "var(--blue)",
-    plots.ORANGE: "var(--orange)",
-    plots.GREEN: "var(--green)",
-    plots.SOFT: "var(--soft)",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +65,12 @@ def _pictures(data: ReportData) -> dict[str, Any]:
     starts = np.cumsum([0, *(len(sample.inputs) for sample in data.samples)])[:-1].tolist()
     references = dict(list(data.accuracies.items())[1:])
     pictures: dict[str, Any] = {
-        "accuracy": _figure((6.2, 3.2), "accuracy", lambda axes: plots.accuracy(axes[0], data.curve, references)),
-        "utilisation": _figure((6.2, 2.4), "utilisation", lambda axes: plots.utilisation(axes[0], data.phases)),
-        "activity": _figure(
+        "accuracy": figure((6.2, 3.2), "accuracy", lambda axes: plots.accuracy(axes[0], data.curve, references)),
+        "utilisation": figure((6.2, 2.4), "utilisation", lambda axes: plots.utilisation(axes[0], data.phases)),
+        "activity": figure(
             (9.2, 7.4), "activity", lambda axes: _activity(axes, data, starts), rows=3, ratios=(2.1, 1.5, 1.7)
         ),
-        "weights": _figure((9.2, 3.0), "weights", lambda axes: _weights(axes, data), columns=len(data.weights_after)),
+        "weights": figure((9.2, 3.0), "weights", lambda axes: _weights(axes, data), columns=len(data.weights_after)),
     }
     return pictures
 
@@ -111,39 +100,3 @@ def _weights(axes: Sequence[Any], data: ReportData) -> None:
         plots.weights(ax, before, after, data.weight_bits)
         readout = index == len(axes) - 1
         ax.set_title(f"layer {index}, {before.shape[0]} → {before.shape[1]}" + (" (readout)" if readout else ""))
-
-
-def _figure(
-    size: tuple[float, float],
-    name: str,
-    draw: Callable[[Sequence[Any]], None],
-    *,
-    rows: int = 1,
-    columns: int = 1,
-    ratios: Sequence[float] | None = None,
-) -> Any:
-    """An SVG element that takes its colours from the page. `name` keeps its ids apart from those of other pictures."""
-    import matplotlib as mpl
-    from markupsafe import Markup
-    from matplotlib.figure import Figure
-
-    # Text stays text: it follows the page's font, and a reader can search it.
-    settings: Any = {**plots.STYLE, "svg.fonttype": "none", "svg.hashsalt": name}
-    with mpl.rc_context(settings):
-        figure = Figure(figsize=size, layout="constrained")
-        grid = figure.subplots(rows, columns, squeeze=False, height_ratios=ratios)
-        draw(list(grid.ravel()))
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r'\1 role="img"', svg, count=1)
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"font: ([\d.a-z ]*?)(\d+(?:\.\d+)?px) [^;\"]*", r"font: \1\2 var(--font)", svg)
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
-    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", svg)
-    svg = re.sub(r'xlink:href="#([^"]+)"', rf'xlink:href="#{name}-\1"', svg)
-    for color, variable in THEME.items():
-        svg = svg.replace(color, variable)
-    return Markup(svg)

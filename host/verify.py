@@ -225,13 +225,11 @@ def _on_board(
     numbers = (first + np.arange(len(dataset.train_labels))) & 0xFFFFFFFF
     encode = model.coding.encode
     work = [
-        Samples(
-            inputs=encode(dataset.test_inputs[tests], TEST_SEED, tests), labels=dataset.test_labels[tests], learn=False
-        ),
-        Samples(
-            inputs=encode(dataset.train_inputs, model.state.seed, numbers), labels=dataset.train_labels, learn=True
-        ),
+        Samples(inputs=encode(dataset.train_inputs, model.state.seed, numbers), labels=dataset.train_labels, learn=True)
     ]
+    if len(tests):
+        inputs = encode(dataset.test_inputs[tests], TEST_SEED, tests)
+        work.insert(0, Samples(inputs=inputs, labels=dataset.test_labels[tests], learn=False))
     with (
         BoardDevice(model.array, model.network, model.state, port=port, baud=baud) as device,
         output.progress(f"verify, {port}", sum(len(samples.inputs) for samples in work)) as update,

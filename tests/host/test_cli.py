@@ -127,29 +127,29 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
         (["learn", "--layers", "63-10"], 2, "63"),
         (["learn", "--layers", "64-9"], 2, "9"),
         (["learn", "--device", "fpga"], 2, "no device is called 'fpga'"),
-        (["learn", "--out", "nowhere/model.npz"], 2, "nowhere"),
+        (["learn", "--out", "nowhere/model.tri"], 2, "nowhere"),
         (["learn", "--out", "."], 2, "is a folder"),
         (["learn", "--config", "none.toml"], 2, "none.toml"),
         (["learn", "--dataset", "mnist", "--data-dir", "nowhere"], 2, "nowhere"),
-        (["learn", "--resume", "--out", "none.npz"], 2, "none.npz"),
+        (["learn", "--resume", "--out", "none.tri"], 2, "none.tri"),
         (["learn", "--config", "small.toml", "--limit", "10"], 3, "does not fit the array: weight_words 640 > 16"),
         (["run"], 2, "--model"),
-        (["run", "--model", "none.npz"], 2, "none.npz"),
-        (["run", "--model", "text.npz"], 2, "text.npz"),
+        (["run", "--model", "none.tri"], 2, "none.tri"),
+        (["run", "--model", "text.tri"], 2, "text.tri"),
         (["run", "--model", "foreign.npz"], 2, "not a trifactor model"),
-        (["run", "--model", "none.npz", "--record", "spike", "--out", "x.npz"], 2, "did you mean 'spikes'?"),
-        (["run", "--model", "none.npz", "--record", "spikes"], 2, "--out"),
-        (["run", "--model", "none.npz", "--device", "verilate"], 2, "did you mean 'verilator'?"),
+        (["run", "--model", "none.tri", "--record", "spike", "--out", "x.npz"], 2, "did you mean 'spikes'?"),
+        (["run", "--model", "none.tri", "--record", "spikes"], 2, "--out"),
+        (["run", "--model", "none.tri", "--device", "verilate"], 2, "did you mean 'verilator'?"),
         (["verify", "--sim", "modelsim"], 2, "no simulator is called 'modelsim'"),
         (["verify", "--random", "0"], 2, "--random"),
         (["verify", "--limit", "3"], 2, "--model"),
-        (["verify", "--model", "none.npz"], 2, "none.npz"),
+        (["verify", "--model", "none.tri"], 2, "none.tri"),
         (["synth", "--lanes", "3"], 2, "1, 2, 4, 8 or 16"),
         (["synth", "--weight-bits", "17"], 2, "weight_bits"),
         (["synth", "--device", "25F"], 2, "did you mean '25k'?"),
-        (["synth", "--config", "text.npz"], 2, "text.npz"),
+        (["synth", "--config", "text.tri"], 2, "text.tri"),
         (["demo", "--samples", "0"], 2, "--samples"),
-        (["demo", "--out", "text.npz/x"], 2, "text.npz"),
+        (["demo", "--out", "text.tri/x"], 2, "text.tri"),
     ],
 )
 def test_bad_input_is_one_line_and_a_hint(
@@ -162,7 +162,7 @@ def test_bad_input_is_one_line_and_a_hint(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("small.toml").write_text('[array]\nweight_words = 16\n[learn]\nlayers = "64-128-10"\n')
-    Path("text.npz").write_text("not an archive")
+    Path("text.tri").write_text("not an archive")
     np.savez("foreign.npz", values=np.arange(3))
     before = sorted(Path().iterdir())
     assert cli.call([*words, "--json"]) == code

@@ -53,7 +53,7 @@ def test_learning_reports_what_scripts_rely_on(capsys: pytest.CaptureFixture[str
     assert result["counters"]["weight_updates"] > 0
     assert (result["dataset"], result["rule"], result["layers"]) == ("digits", "ottt-o", [64, 16, 10])
     assert len(result["accuracies"]) == 2
-    assert load_model("model.npz").state.sample == 120
+    assert load_model("model.tri").state.sample == 120
 
 
 def test_the_seed_decides_every_bit(capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,9 +113,10 @@ def test_recordings_from_a_folder_are_learned(capsys: pytest.CaptureFixture[str]
 
 
 def test_a_leaky_readout_is_learned_and_resumed(capsys: pytest.CaptureFixture[str]) -> None:
-    leaks = ["--readout-decay", "0.75", "--decay", "0.9", "--gate", "after", "--gate-steps", "1"]
+    leaks = ["--readout-decay", "0.75", "--decay", "0.9", "--gate", "after", "--gate-steps", "1", "--weight-range", "4"]
     learned(capsys, *SMALL, *leaks)
-    network = load_model("model.npz").network
+    network = load_model("model.tri").network
+    assert network.layers[0].threshold == 32
     assert (network.layers[-1].decay, network.layers[0].decay, network.gate) == (192, 230, "after")
     learned(capsys, "--resume", *leaks, "--rate", "0")
 
@@ -123,7 +124,7 @@ def test_a_leaky_readout_is_learned_and_resumed(capsys: pytest.CaptureFixture[st
 def test_graded_coding_uses_the_bits_of_the_array(capsys: pytest.CaptureFixture[str]) -> None:
     Path("c.toml").write_text('[learn]\ncoding = "graded"\n[array]\nevent_bits = 4\n')
     learned(capsys, *SMALL, "--config", "c.toml")
-    assert load_model("model.npz").coding.bits == 4
+    assert load_model("model.tri").coding.bits == 4
 
 
 def test_interrupted_learning_goes_on_to_the_same_bits(capsys: pytest.CaptureFixture[str]) -> None:
@@ -194,6 +195,7 @@ def test_any_device_learns_the_same_and_can_take_over(capsys: pytest.CaptureFixt
         (["--recurrent"], "recurrent"),
         (["--bias"], "bias"),
         (["--readout-decay", "0.5"], "readout_decay"),
+        (["--weight-range", "2"], "weight_range"),
         (["--decay", "0.75"], "decay"),
         (["--gate", "last"], "gate"),
         (["--gate-steps", "3"], "gate_steps"),
@@ -202,11 +204,11 @@ def test_any_device_learns_the_same_and_can_take_over(capsys: pytest.CaptureFixt
 )
 def test_other_settings_are_no_resumption(capsys: pytest.CaptureFixture[str], words: list[str], what: str) -> None:
     learned(capsys, *SMALL)
-    before = Path("model.npz").read_bytes()
+    before = Path("model.tri").read_bytes()
     assert call(["learn", "--resume", *words]) == 2
     stderr = capsys.readouterr().err
-    assert f"model.npz: its training was started with another {what}" in stderr
-    assert Path("model.npz").read_bytes() == before
+    assert f"model.tri: its training was started with another {what}" in stderr
+    assert Path("model.tri").read_bytes() == before
 
 
 def test_finished_learning_can_be_resumed_to_no_effect(capsys: pytest.CaptureFixture[str]) -> None:
@@ -218,12 +220,12 @@ def test_finished_learning_can_be_resumed_to_no_effect(capsys: pytest.CaptureFix
 
 def test_unfinished_learning_is_set_aside(capsys: pytest.CaptureFixture[str]) -> None:
     learned(capsys, *SMALL)
-    model = load_model("model.npz")
+    model = load_model("model.tri")
     assert model.training is not None
     half = model.training.model_copy(update={"epoch": 1, "accuracies": model.training.accuracies[:1]})
-    save_model("model.npz", type(model)(**{**vars(model), "training": half}))
+    save_model("model.tri", type(model)(**{**vars(model), "training": half}))
     learned(capsys, *SMALL)
-    assert load_model("model.npz.unfinished").training == half
+    assert load_model("model.tri.unfinished").training == half
 
 
 def test_a_file_that_is_no_model_is_not_overwritten(capsys: pytest.CaptureFixture[str]) -> None:
@@ -235,18 +237,18 @@ def test_a_file_that_is_no_model_is_not_overwritten(capsys: pytest.CaptureFixtur
 
 def test_a_damaged_checkpoint_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     learned(capsys, *SMALL)
-    data = Path("model.npz").read_bytes()
+    data = Path("model.tri").read_bytes()
     for damaged in (data[: len(data) // 2], b"", data[:200] + b"\0" * 400 + data[600:]):
-        Path("model.npz").write_bytes(damaged)
+        Path("model.tri").write_bytes(damaged)
         assert call(["learn", "--resume"]) == 2
         stderr = capsys.readouterr().err
-        assert stderr.startswith("error: model.npz: ")
+        assert stderr.startswith("error: model.tri: ")
         assert len(stderr.splitlines()) <= 2
 
 
 def test_inference_gives_what_learning_measured(capsys: pytest.CaptureFixture[str]) -> None:
     result = learned(capsys, *SMALL)
-    assert call(["run", "--model", "model.npz", "--json"]) == 0
+    assert call(["run", "--model", "model.tri", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["test_accuracy"] == result["test_accuracy"]
     assert found["counters"]["samples"] == found["samples"] == 359
@@ -256,7 +258,7 @@ def test_inference_gives_what_learning_measured(capsys: pytest.CaptureFixture[st
 def test_records_are_written(capsys: pytest.CaptureFixture[str]) -> None:
     learned(capsys, *SMALL)
     words = ["--record", "spikes,membranes", "--record", "signatures", "--limit", "5", "--out", "r.npz", "--json"]
-    assert call(["run", "--model", "model.npz", *words]) == 0
+    assert call(["run", "--model", "model.tri", *words]) == 0
     capsys.readouterr()
     with np.load("r.npz") as found:
         assert set(found.files) == {

@@ -93,3 +93,31 @@ def test_many_series_differ_and_names_are_not_joined(ax: Any) -> None:
     assert len({(line.get_color(), line.get_marker()) for line in ax.lines}) == 12
     assert {line.get_linestyle() for line in ax.lines} == {"None"}
     assert {tick.get_rotation() for tick in ax.get_xticklabels()} == {40}
+
+
+def test_boxes_are_in_order_from_above_with_thresholds_and_the_ends(ax: Any) -> None:
+    layers = {"first": (-100, -5, 0, 5, 90), "last": (0, 0, 1, 2, 3)}
+    plots.boxes(ax, layers, (-128, 127), name="weight", thresholds={"first": (20, 40)})
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["first", "last"]
+    assert ax.get_yticks().tolist() == [1, 0]
+    assert [(bar.get_x(), bar.get_width()) for bar in ax.patches] == [(-5, 10), (0, 2)]
+    assert [line.get_xdata()[0] for line in ax.lines] == [-128, 127]
+    assert len([one for one in ax.collections if one.get_label().startswith("_")]) == 8
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_states_of_any_width_have_marks_at_both_ends(ax: Any, bits: int) -> None:
+    ends = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+    plots.boxes(ax, {"one": (-3, -1, 0, 1, 3)}, ends, name="membrane", linear=16)
+    ticks = ax.get_xticks().tolist()
+    assert (ticks[0], ticks[-1]) == ends
+    assert ticks == sorted(set(ticks))
+    assert 0 in ticks
+
+
+def test_shares_begin_below_the_least(ax: Any) -> None:
+    plots.shares(ax, [4, 5], {"a": [0.985, 0.995], "b": [0.99, 1.0]}, name="equal, %")
+    least, most = ax.get_ylim()
+    assert 97 < least < 98.5
+    assert most > 100
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]

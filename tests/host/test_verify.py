@@ -112,18 +112,18 @@ def test_a_model_goes_on_learning_in_hardware(
     monkeypatch.chdir(tmp_path)
     Path("c.toml").write_text("[array]\nlanes = 4\n")
     small = ["--layers", "64-8-10", "--steps", "3", "--epochs", "1", "--limit", "20", "--config", "c.toml"]
-    assert call(["learn", *small, "--out", "golden.npz"]) == 0
-    assert call(["learn", *small, "--out", "rtl.npz", "--device", "verilator", "--json"]) == 0
+    assert call(["learn", *small, "--out", "golden.tri"]) == 0
+    assert call(["learn", *small, "--out", "rtl.tri", "--device", "verilator", "--json"]) == 0
     learned = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert learned["counters"]["cycles"] > 0
     assert 0 < learned["utilisation"] < 1
-    assert Path("golden.npz").read_bytes() == Path("rtl.npz").read_bytes()
+    assert Path("golden.tri").read_bytes() == Path("rtl.tri").read_bytes()
     accuracies = []
     for device in ("golden", "verilator"):
-        assert call(["run", "--model", "rtl.npz", "--device", device, "--limit", "20", "--json"]) == 0
+        assert call(["run", "--model", "rtl.tri", "--device", device, "--limit", "20", "--json"]) == 0
         accuracies.append(json.loads(capsys.readouterr().out)["test_accuracy"])
     assert accuracies[0] == accuracies[1]
-    assert call(["verify", "--model", "rtl.npz", "--limit", "4", "--json"]) == 0
+    assert call(["verify", "--model", "rtl.tri", "--limit", "4", "--json"]) == 0
     verified = json.loads(capsys.readouterr().out)
     assert verified["samples"] == 4
     assert verified["mismatched"] == 0
@@ -140,7 +140,7 @@ def test_a_netlist_is_synthesised_for_each_random_array(
     assert call(["verify", "--random", "1", "--json"]) == 0
     assert runs.calls[1]["verilog"] is None
     capsys.readouterr()
-    assert call(["verify", "--netlist", "ecp5", "--model", str(tmp_path / "m.npz")]) == 2
+    assert call(["verify", "--netlist", "ecp5", "--model", str(tmp_path / "m.tri")]) == 2
     assert "--netlist belongs to --random" in capsys.readouterr().err
     assert call(["verify", "--netlist", "ecp7"]) == 2
     assert "no family is called" in capsys.readouterr().err
