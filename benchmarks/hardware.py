@@ -19,8 +19,8 @@ from trifactor.cosim.harness import build_array
 from trifactor.cosim.verify import verify_samples
 from trifactor.golden.coding import Coding
 from trifactor.golden.data import load
+from trifactor.golden.defaults import DEFAULTS
 from trifactor.golden.initial import initial_state
-from trifactor.golden.train import DEFAULTS
 
 
 def main() -> None:

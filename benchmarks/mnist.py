@@ -20,11 +20,12 @@ from trifactor.arch.placement import fitted
 from trifactor.arch.rules import network_for, rule_named
 from trifactor.golden.coding import Coding
 from trifactor.golden.data import Dataset, load
+from trifactor.golden.defaults import DEFAULTS, Defaults
 from trifactor.golden.device import GoldenDevice
 from trifactor.golden.floating.network import Shape
 from trifactor.golden.floating.train import train
 from trifactor.golden.initial import initial_state
-from trifactor.golden.train import DEFAULTS, Defaults, Progress, learn
+from trifactor.golden.train import Progress, learn
 
 FLOAT_RATE = 0.1
 

@@ -3,14 +3,10 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import FrameType
-from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +20,7 @@ from .checkpoint import Model, Training, load_model, save_model
 from .coding import Coding
 from .dataset import Dataset
 from .device import GoldenDevice
+from .interrupt import HeldInterrupt
 from .learning import Rounding
 
 TEST_SEED = 0x7E57
@@ -37,71 +34,6 @@ TEST_CHUNK = 500
 
 PROBE = 32
 """Samples whose counters are reported."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Defaults:
-    """What `learn` does with a data set unless told otherwise.
-
-    `rate`, `recurrent`, `bias`, `decay`, `readout_decay` and `weight_range` are those of `arch.rules.network_for`.
-    """
-
-    layers: tuple[int, ...]
-    steps: int
-    epochs: int
-    rate: int
-    fall: int
-    coding: Literal["bernoulli", "events"] = "bernoulli"
-    rule: str = "ottt-o"
-    recurrent: bool = False
-    bias: bool = False
-    decay: float | None = None
-    readout_decay: float = 1.0
-    weight_range: int = 1
-
-
-DEFAULTS: dict[str, Defaults] = {
-    "digits": Defaults(layers=(64, 64, 10), steps=12, epochs=10, rate=0, fall=2),
-    "mnist": Defaults(layers=(784, 256, 10), steps=6, epochs=4, rate=1, fall=3),
-    "nmnist": Defaults(
-        layers=(578, 128, 10), steps=12, epochs=20, rate=0, fall=4, coding="events", rule="ottt-a", bias=True
-    ),
-    "fsdd": Defaults(
-        layers=(700, 256, 10),
-        steps=50,
-        epochs=10,
-        rate=4,
-        fall=5,
-        coding="events",
-        rule="ottt-a",
-        bias=True,
-        decay=0.75,
-    ),
-    "braille": Defaults(
-        layers=(24, 256, 27),
-        steps=39,
-        epochs=24,
-        rate=1,
-        fall=7,
-        coding="events",
-        rule="ottt-a",
-        bias=True,
-        decay=0.75,
-        weight_range=2,
-    ),
-    "braille-12": Defaults(
-        layers=(12, 256, 27),
-        steps=39,
-        epochs=24,
-        rate=1,
-        fall=7,
-        coding="events",
-        rule="ottt-a",
-        bias=True,
-        decay=0.75,
-        weight_range=2,
-    ),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,36 +161,6 @@ def learn(
     return run.history(state)
 
 
-class _HeldInterrupt:
-    """Holds the first Ctrl-C back until `check`, so that no sample is left half learned; a second one acts at once."""
-
-    def __init__(self) -> None:
-        self._pending = False
-        self._previous: Any = None
-
-    def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGINT, self._hold) or signal.default_int_handler
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._release()
-
-    def check(self) -> None:
-        """Raise what was held back."""
-        if self._pending:
-            self._pending = False
-            raise KeyboardInterrupt
-
-    def _hold(self, number: int, frame: FrameType | None) -> None:
-        self._pending = True
-        self._release()
-
-    def _release(self) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
-
-
 class _Run:
     """One call of `learn`: the working device, which is made anew for each epoch's rate, and the position."""
 
@@ -286,7 +188,7 @@ class _Run:
 
     def complete(self) -> DeviceState:
         """Do all that is left; the final state."""
-        with _HeldInterrupt() as held:
+        with HeldInterrupt() as held:
             try:
                 while self._training.epoch < self._training.epochs:
                     self._learn_epoch(held)
@@ -311,7 +213,7 @@ class _Run:
             counters=record.counters,
         )
 
-    def _learn_epoch(self, held: _HeldInterrupt) -> None:
+    def _learn_epoch(self, held: HeldInterrupt) -> None:
         plan = self._training
         state = self._device.state
         network = slowed(self._model.network, rate_fall(plan.epoch, plan.epochs, plan.fall))
@@ -335,7 +237,7 @@ class _Run:
             self._seconds += time.perf_counter() - begun
             self._report()
 
-    def _end_epoch(self, held: _HeldInterrupt) -> None:
+    def _end_epoch(self, held: HeldInterrupt) -> None:
         model = self._model
         state = self._device.state
         accuracy = evaluate(model.array, model.network, state, self._dataset, model.coding, between=held.check)

@@ -70,7 +70,7 @@ def resolved(learn: LearnConfig, array: ArrayConfig) -> Settings:
     The rule is not looked up: a sweep may mean one of floating point alone. Raises `ConfigurationError` for a data set
     or layers that there are not.
     """
-    from ..golden.train import DEFAULTS
+    from ..golden.defaults import DEFAULTS
 
     name = check_choice(learn.dataset or DATASET, DATASETS, "data set")
     default = DEFAULTS[name]
@@ -174,7 +174,7 @@ def relearning_plan(path: Path, config: Config, settings: LearnConfig, data_dir:
     from ..golden.checkpoint import Training, load_model
     from ..golden.coding import Coding
     from ..golden.data import load
-    from ..golden.train import DEFAULTS
+    from ..golden.defaults import DEFAULTS
 
     found = load_model(path)
     for setting in NETWORK_SETTINGS:

@@ -140,7 +140,8 @@ def _calibration(
 
     from ..golden.coding import Coding
     from ..golden.data import load
-    from ..golden.train import DEFAULTS, TEST_SEED
+    from ..golden.defaults import DEFAULTS
+    from ..golden.train import TEST_SEED
 
     data = load(name, data_dir, steps=steps)
     inputs, outputs = (int(np.prod(graph.of_kind(kind)[0].shape)) for kind in ("input", "output"))
@@ -166,7 +167,7 @@ def _write(
 ) -> None:
     from ..golden.checkpoint import Model, save_model
     from ..golden.coding import Coding
-    from ..golden.train import DEFAULTS
+    from ..golden.defaults import DEFAULTS
 
     name = check_choice(dataset, DATASETS, "data set") if dataset else "none"
     coding = Coding(kind=DEFAULTS[name].coding if dataset else "events", steps=steps)

@@ -23,6 +23,7 @@ from trifactor.golden import train
 from trifactor.golden.checkpoint import load_model
 from trifactor.golden.coding import Coding
 from trifactor.golden.data import LOADERS, Dataset, load
+from trifactor.golden.defaults import DEFAULTS
 from trifactor.golden.device import GoldenDevice
 from trifactor.golden.initial import initial_state
 from trifactor.golden.train import Progress, learn
@@ -294,8 +295,8 @@ def test_other_codings_train(kind: str, digits: Dataset) -> None:
 
 
 def test_defaults_name_every_data_set() -> None:
-    assert set(train.DEFAULTS) == set(LOADERS)
-    for name, defaults in train.DEFAULTS.items():
+    assert set(DEFAULTS) == set(LOADERS)
+    for name, defaults in DEFAULTS.items():
         network = network_for(
             rule_named(defaults.rule),
             defaults.layers,
@@ -314,7 +315,7 @@ def test_defaults_name_every_data_set() -> None:
 @pytest.mark.slow
 def test_digits_reach_95_percent() -> None:
     digits = load("digits")
-    defaults = train.DEFAULTS["digits"]
+    defaults = DEFAULTS["digits"]
     array = ArrayConfig()
     network = network_for(rule_named("ottt-o"), defaults.layers, array, rate=defaults.rate)
     array = fitted(network, array)

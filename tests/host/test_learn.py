@@ -17,8 +17,8 @@ pytest.importorskip("sklearn")
 
 from trifactor.arch.array import ArrayConfig
 from trifactor.golden.checkpoint import load_model, save_model
+from trifactor.golden.defaults import DEFAULTS
 from trifactor.golden.device import GoldenDevice
-from trifactor.golden.train import DEFAULTS
 from trifactor.host.cli import call
 from trifactor.host.config import Config, LearnConfig
 from trifactor.host.plan import network_of, new_plan, resolved
