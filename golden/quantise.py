@@ -28,6 +28,9 @@ HEADROOM = 4
 NOTHING = 1e-300
 """Weights and thresholds below it are 0: a scale for them would not be finite."""
 
+NAMED_MAX = 8
+"""Nodes that an error names: a line has an end."""
+
 FLAT = (0,) * SURROGATE_ENTRIES
 
 
@@ -108,13 +111,15 @@ def quantise(
     `channel` unless given, or `global` with a rule, whose surrogate and rate are one a layer. `array` has weights of 8
     bits, or 16 with a rule, of which synapses see 8, and decays of 12.
 
-    Raises `DoesNotFitError`, naming all that is unsupported, and `ConfigurationError` for an unknown rule.
+    Raises `DoesNotFitError`, naming what is unsupported, and `ConfigurationError` for an unknown rule.
     """
     stages, findings = chain(graph)
     wrong = [one for one in findings if one.fidelity == "unsupported"]
     if wrong:
-        text = "; ".join(f"{one.rule} node {one.node!r}: {one.reason}" for one in wrong)
-        raise DoesNotFitError(text, "; ".join(dict.fromkeys(one.remedy for one in wrong)))
+        named = wrong[:NAMED_MAX]
+        text = "; ".join(f"{one.rule} node {one.node!r}: {one.reason}" for one in named)
+        more = f"; {len(wrong) - NAMED_MAX} more, which trifactor check lists" if len(wrong) > NAMED_MAX else ""
+        raise DoesNotFitError(text + more, "; ".join(dict.fromkeys(one.remedy for one in named)))
     method = method or ("global" if rule else "channel")
     array = array or ArrayConfig(weight_bits=16 if rule else 8, decay_bits=12)
     scales = [_scale(stage, array, method, learns=rule is not None) for stage in stages]

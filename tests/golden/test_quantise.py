@@ -156,3 +156,10 @@ def test_a_leaky_readout_is_a_readout() -> None:
     assert made.layers[0].spikes_equal == 1.0
     assert made.counters["spikes"] > 0
     assert made.to_dict()["layers"][1]["name"] == "mean"
+
+
+def test_of_many_nodes_without_a_place_some_are_named() -> None:
+    nodes = [lif("n0", 2, Source("in"), threshold=np.zeros(2))]
+    nodes += [lif(f"n{n}", 2, Source(f"n{n - 1}"), threshold=np.zeros(2)) for n in range(1, 20)]
+    with pytest.raises(DoesNotFitError, match=r"node 'n0': .*node 'n7': .*; 12 more, which trifactor check lists$"):
+        quantise(network(*nodes, inputs=2, outputs=2))
