@@ -6,6 +6,7 @@ A host address is 28 bits of 32-bit words: the space in bits 27..24, the offset 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
@@ -193,6 +194,14 @@ def descriptor_words(network: Network, placement: Placement) -> list[list[int]]:
             words[field.word] |= (values[field.name] & ((1 << field.width) - 1)) << field.lsb
         table.append(words)
     return table
+
+
+def equal_but_rates(one: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether two descriptor tables, word after word, differ in `rate_shift` at most."""
+    field = next(field for field in DESCRIPTOR if field.name == "rate_shift")
+    rates = ((1 << field.width) - 1) << field.lsb
+    ignored = [rates if word == field.word else 0 for word in range(DESCRIPTOR_WORDS)] * (len(one) // DESCRIPTOR_WORDS)
+    return all((mine ^ its) & ~free == 0 for mine, its, free in zip(one, other, ignored, strict=True))
 
 
 def _layer_fields(layer: Layer) -> dict[str, int]:

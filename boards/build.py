@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..arch.array import ArrayConfig
-from ..arch.errors import TimingError, ToolError
+from ..arch.errors import ConfigurationError, TimingError, ToolError
 from ..arch.link import build_hash
 from .build_report import BuildReport, BuildRun, Resource, memory_purposes
 from .catalog import Board
@@ -47,9 +47,9 @@ def build(
 
     `clock` in Hz is what must be met (the board's own by default); of `seeds` placements, `jobs` at a time, the fastest
     is packed. Netlists and placements are kept by content (design, pins, tools, options). `progress` gets a line now
-    and then. Raises `ConfigurationError` when the PLL does not make such a clock, `ToolError` when a program is missing
-    or fails, `TimingError` when the design does not fit, no seed routes, or none meets the clock: then `folder`
-    has a report of it and no bitstream.
+    and then. Raises `ConfigurationError` when the PLL does not make such a clock or `folder` is a file, `ToolError`
+    when a program is missing or fails, `TimingError` when the design does not fit, no seed routes, or none meets the
+    clock. Then `folder` has no bitstream, not an earlier one either, and a report in the last case alone.
     """
     say = progress or (lambda _: None)
     array = array or board.array
@@ -57,6 +57,7 @@ def build(
     family = FAMILIES[board.family]
     say("elaboration")
     text, pins = plan(board, array, link, version=version)
+    bitstream = _emptied(folder, f"{board.name}.{family.suffix}")
     say("synthesis")
     netlist = synthesise_netlist(text, family=board.flow, cache=cache)
 
@@ -92,9 +93,6 @@ def build(
         runs=[found["run"] for found in placed],
         unrouted=seeds - len(placed),
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    bitstream = folder / f"{board.name}.{family.suffix}"
-    bitstream.unlink(missing_ok=True)
     if report.met:
         say("bitstream")
         content = _packed(board, best["design"])
@@ -109,6 +107,16 @@ def build(
             f"more --seeds, or --freq {int(reached * 0.98)}; no bitstream was written",
         )
     return report
+
+
+def _emptied(folder: Path, name: str) -> Path:
+    """Where the bitstream will be; that of an earlier build, and its report, are gone."""
+    if folder.exists() and not folder.is_dir():
+        raise ConfigurationError(f"{folder}: not a folder", "name a folder for --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in (folder / name, folder / REPORT):
+        path.unlink(missing_ok=True)
+    return folder / name
 
 
 def disk_error(error: OSError, folder: Path) -> TimingError:

@@ -7,7 +7,7 @@ import re
 import statistics
 from collections import Counter
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from ..arch.array import ArrayConfig
 from ..arch.link import LinkConfig
@@ -57,7 +57,7 @@ class BuildReport(_Frozen):
     tools: dict[str, str]
     resources: list[Resource]
     memories: dict[str, int]
-    runs: list[BuildRun]
+    runs: list[BuildRun] = Field(min_length=1)
     unrouted: int = 0
     bitstream: str = ""
     sha256: str = ""

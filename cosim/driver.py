@@ -29,6 +29,7 @@ from ..arch.registers import (
     SIGNATURES,
     Space,
     descriptor_words,
+    equal_but_rates,
     error_word,
     shape_word,
     table_words,
@@ -88,6 +89,19 @@ class ArrayDriver:
             own = [np.asarray(layer.thresholds or (layer.threshold,) * layer.outputs) for layer in network.layers]
             for core, words in enumerate(self._image.pack_states(own)):
                 await self._write(Space.THRESHOLDS, self._image.state_offset(core), words)
+
+    async def attach(self, network: Network) -> None:
+        """As `configure`, of an array that has `network` already: nothing is written.
+
+        Raises `DeviceError` if it has another one; rates are not looked at, they fall while it learns.
+        """
+        image = Image(network, self.array)
+        wanted = [word for words in descriptor_words(network, image.placement) for word in words]
+        found = await self._read(Space.DESCRIPTORS, 0, len(wanted))
+        layers = await self._registers("layers")
+        if layers != len(network.layers) or not equal_but_rates(found.tolist(), wanted):
+            raise DeviceError("the board holds another network than this model's", "give the model it was loaded with")
+        self._image = image
 
     async def load(self, weights: Sequence[IntArray], *, seed: int, sample: int) -> None:
         """Write weights, seed and sample number, then their hash; zero counters and signatures."""
@@ -207,11 +221,6 @@ class ArrayDriver:
             raw = self._dumped("post_traces", image.placement.groups * self.array.lanes, FACTOR_BITS)
             return image.unpack_states(raw[..., 0].astype(np.int64))
         return image.unpack_states(await self._read_words(Space.POST_TRACES))
-
-    async def read_factors(self) -> list[IntArray]:
-        """G of the last step, as products took it, per layer."""
-        words = await self._read_words(Space.FACTORS)
-        return self._loaded().unpack_states(words.astype(np.int32))
 
     async def read_traces(self, *, front: bool = False) -> list[IntArray]:
         """Pre traces per layer; `front` as in `read_weights`."""

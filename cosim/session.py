@@ -71,7 +71,10 @@ class Session:
         self.close()
 
     def call(self, method: str, /, *, seconds: float = CALL_SECONDS, **arguments: Any) -> Any:
-        """The result of one method of the driver. What it raises is raised; `DeviceError` if it does not answer."""
+        """The result of one method of the driver. What it raises is raised; `DeviceError` if it does not answer.
+
+        Whatever else comes in between, Ctrl-C say, ends the simulation.
+        """
         if self._connection.closed:
             raise DeviceError("the simulation has ended", "start another")
         try:
@@ -81,6 +84,9 @@ class Session:
             kind, *rest = self._connection.recv()
         except (EOFError, OSError) as error:
             raise self._dead(f"the simulation ended during {method}") from error
+        except BaseException:
+            self._end()  # its answer, still to come, would be taken for that to the next call
+            raise
         if kind == "trouble":
             raise rest[0]
         if kind == "crash":
@@ -106,9 +112,13 @@ class Session:
                 shutil.move(made, self._waves.with_name(self._waves.name + made.suffix))
         self._folder.cleanup()
 
-    def _dead(self, message: str, detail: str = "") -> DeviceError:
-        """The error for a simulation that is of no more use; what it wrote last is the hint."""
+    def _end(self) -> None:
+        """Without asking."""
         self._process.kill()
         self._connection.close()
+
+    def _dead(self, message: str, detail: str = "") -> DeviceError:
+        """The error for a simulation that is of no more use; what it wrote last is the hint."""
+        self._end()
         lines = (detail or self._log.read_text(errors="replace")).strip().splitlines()
         return DeviceError(message, "\n".join(lines[-5:]) if lines else "it wrote nothing")

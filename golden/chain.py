@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -103,7 +104,7 @@ class _Walker:
         self._last = ""
         self._spikes = True
         self._values = 0
-        self._shapes = {node.name: int(np.prod(node.shape)) for node in graph.nodes}
+        self._shapes = {node.name: prod(node.shape) for node in graph.nodes}
 
     def visit(self, node: Node) -> None:
         before = len(self.findings)

@@ -13,10 +13,10 @@ import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal
+from typing import Any, BinaryIO, Final, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..arch.array import ArrayConfig
 from ..arch.content import content_hash
@@ -51,9 +51,19 @@ class Training(BaseModel):
     epochs: int = Field(ge=1)
     samples: int = Field(ge=1, description="training samples per epoch")
     fall: int = Field(ge=0, description="how much rate_shift grows from the first epoch to the last")
+    rate: int | None = Field(default=None, description="that of `network_for`; None: the network has its own")
     epoch: int = Field(default=0, ge=0)
     position: int = Field(default=0, ge=0)
     accuracies: tuple[float, ...] = Field(default=(), description="test accuracy after each epoch, 0 … 1")
+
+    @model_validator(mode="after")
+    def _is_one_that_can_be(self) -> Self:
+        if len(self.accuracies) != self.epoch or self.epoch > self.epochs or self.position > self.samples:
+            raise ValueError(
+                f"epoch {self.epoch} of {self.epochs}, sample {self.position} of {self.samples}, "
+                f"{len(self.accuracies)} accuracies: no training comes there"
+            )
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)

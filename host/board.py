@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..arch.array import ArrayConfig
@@ -15,7 +15,7 @@ from ..cosim.driven import DrivenDevice
 from ..cosim.driver import ArrayDriver
 from .identify import check_usable, check_version, identity, recognise
 from .line import Line, SerialLine
-from .link import LinkSession
+from .link import SETTLED, LinkSession
 from .port import BoardPort
 from .ports import resolved
 
@@ -58,9 +58,23 @@ class BoardDevice(DrivenDevice):
         self._weights: list[IntArray] | None = None
         super().load(state)
 
+    def observe(
+        self,
+        inputs: IntArray,
+        labels: Sequence[int] | IntArray | None = None,
+        *,
+        learn: bool = False,
+        record: Collection[str] = (),
+        disturb: int = 0,
+    ) -> dict[str, Any]:
+        """As `DrivenDevice.observe`."""
+        if learn:
+            self._weights = None
+        return super().observe(inputs, labels, learn=learn, record=record, disturb=disturb)
+
     def _state_after(self, *, learn: bool) -> DeviceState:
         """Weights are read back where they can have changed only: that takes as long as many samples."""
-        if learn or self._weights is None:
+        if self._weights is None:
             self._weights = self._session.call("read_weights")
         weights = [values.copy() for values in self._weights]
         return DeviceState(weights=weights, seed=self._seed, sample=self._session.call("sample"))
@@ -83,12 +97,12 @@ def learned(model: Model, *, port: str | Line, baud: int | None = None) -> Devic
     """What a board has learned since `model` was loaded into it: nothing on it is changed.
 
     Also after the host that it learned for has died: the weights then are those after the last whole sample. Raises
-    `DeviceError` as `BoardDevice` does.
+    `DeviceError` as `BoardDevice` does, and if the board holds another network.
     """
     driven = _Driven(model.array, None, port, baud)
     try:
         driven.begin("reset", clear=False)
-        driven.call("configure", network=model.network)
+        driven.call("attach", network=model.network)
         return DeviceState(
             weights=driven.call("read_weights"),
             seed=driven.call("read_register", name="seed"),
@@ -98,8 +112,13 @@ def learned(model: Model, *, port: str | Line, baud: int | None = None) -> Devic
         driven.close()
 
 
-def loaded(session: LinkSession, array: ArrayConfig, link: LinkConfig) -> str:
-    """The first digits of the hash of what a board was loaded with, `Model.hash`; empty if nothing was."""
+def loaded(session: LinkSession, array: ArrayConfig, link: LinkConfig) -> str | None:
+    """The first digits of the hash of what a board was loaded with, `Model.hash`; empty if nothing was.
+
+    None while it is at work: its memories are not to be had.
+    """
+    if not session.poll().flags & SETTLED:
+        return None
     return str(_now(ArrayDriver(BoardPort(session, array, link), array).content()))
 
 

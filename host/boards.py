@@ -18,6 +18,7 @@ from .options import ConfigFile, Json, Verbose
 from .output import Output, percent, thousands
 
 FOLDER = Path("build")
+FREQ_MAX = 1000
 """Where builds go, a folder for each board."""
 
 BoardName = Annotated[str, typer.Option("--board", help="Name of a board: `trifactor boards` lists them.")]
@@ -92,6 +93,7 @@ def build(
     output = Output(as_json=json_output, verbosity=verbose)
     row = board_named(board)
     array = _array(config, model)
+    clock = None if freq is None else _hertz(freq)
     folder = out or FOLDER / row.name
     with output.progress(f"build {row.name}", seeds + 3) as update:
         said = count()
@@ -101,7 +103,7 @@ def build(
                 array,
                 folder=folder,
                 version=__version__,
-                clock=round(freq * 1e6) if freq else None,
+                clock=clock,
                 seeds=seeds,
                 progress=lambda text: update(next(said), note=text, say=True),
             )
@@ -111,6 +113,13 @@ def build(
     _show(output, report)
     output.line(f"{folder / report.bitstream}: trifactor upload --board {row.name}")
     output.result(_plain(report))
+
+
+def _hertz(freq: float) -> int:
+    """A clock given in MHz."""
+    if not 1 <= freq <= FREQ_MAX:
+        raise ConfigurationError(f"--freq {freq:g}: a clock has 1 to {FREQ_MAX} MHz", "give it in MHz")
+    return round(freq * 1e6)
 
 
 def report(

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
-import numpy as np
 import typer
 
 from ..arch.array import ArrayConfig
@@ -108,7 +108,7 @@ def samples_of(
     # A step of 1.0 s is that of networks without time constants, whose data may have any.
     samples = read_samples(
         path,
-        inputs=int(np.prod(graph.of_kind("input")[0].shape)),
+        inputs=prod(graph.of_kind("input")[0].shape),
         event_bits=(array or ArrayConfig()).event_bits,
         dt=None if graph.dt == 1.0 else graph.dt,
         sensor_size=parse_sensor(sensor_size),

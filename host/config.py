@@ -10,13 +10,15 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..arch.array import ArrayConfig, ErrorKind
-from ..arch.errors import ConfigurationError, did_you_mean
+from ..arch.errors import ConfigurationError, brief, did_you_mean
 from ..arch.network import Gate
 
 DATASETS = ("digits", "mnist", "nmnist", "fsdd", "braille", "braille-12")
 SIMULATORS = ("verilator", "icarus")
 DEVICES = ("golden", *SIMULATORS)
 SIZE_MAX = 65535
+SIZES_MAX = 200
+"""Characters of all widths."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -78,8 +80,8 @@ def load_config(path: Path | None) -> Config:
         raise ConfigurationError(f"{path}: not a text file", "--config takes a TOML file") from error
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path}: not valid TOML: {error}", "see https://toml.io") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, tables without end
+        raise ConfigurationError(f"{path}: not valid TOML: {brief(error, 200)}", "see https://toml.io") from error
     for name, table in tables.items():
         if name not in TABLES:
             raise ConfigurationError(f"{path}: unknown table or key {name!r}", did_you_mean(name, TABLES))
@@ -130,8 +132,8 @@ def parse_sizes(text: str) -> tuple[int, ...]:
     """Widths from the input to the readout: `784-256-10` is `(784, 256, 10)`."""
     hint = "write widths from the input to the readout, as in 784-256-10"
     parts = text.split("-")
-    if not all(part.isascii() and part.isdigit() for part in parts):
-        raise ConfigurationError(f"layers {text!r} are not whole numbers joined by '-'", hint)
+    if len(text) > SIZES_MAX or not all(part.isascii() and part.isdigit() for part in parts):
+        raise ConfigurationError(f"layers {brief(repr(text))} are not whole numbers joined by '-'", hint)
     sizes = tuple(int(part) for part in parts)
     if len(sizes) < 2:
         raise ConfigurationError(f"layers {text!r} need an input and a readout at least", hint)

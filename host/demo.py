@@ -60,6 +60,8 @@ def demo(
     verbose: Verbose = 0,
 ) -> None:
     """Learn 8x8 digits on the golden model, let the simulated hardware learn them too, compare every state, report."""
+    from ..golden.checkpoint import save_model
+
     output = Output(as_json=json_output, verbosity=verbose)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -71,7 +73,8 @@ def demo(
         output.note(
             f"1/4  learn {LAYERS} on {len(plan.dataset.train_labels)} digits, one at a time, on the golden model"
         )
-        model, history, _ = train(output, plan, "golden", out / "model.tri", 2000)
+        path = out / "model.tri"
+        model, history, _ = train(output, plan, "golden", path, 2000, begin=lambda: save_model(path, plan.model))
         output.note("2/4  the same in floating point, for comparison")
         accuracies = {GOLDEN: history.accuracies[-1], **_floats(output, plan)}
         output.note(

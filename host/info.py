@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..arch.array import ArrayConfig
-from ..arch.errors import DeviceError
+from ..arch.errors import ConfigurationError, DeviceError
 from ..arch.link import build_hash
 from .config import load_config
 from .identify import check_version, recognise
@@ -54,7 +54,7 @@ def info(
         lines.append(("configuration", "none of this version's boards: compare it by --model or --config"))
     else:
         array = known[0]
-        lines.append(("loaded with", content or "nothing"))
+        lines.append(("loaded with", "not to be read: it is at work" if content is None else content or "nothing"))
         lines.append(("same build as", f"this version's, {'as asked for' if wanted else _name(array)}"))
         lines += [(name.replace("_", " "), _text(value)) for name, value in array.model_dump(mode="json").items()]
     output.table(f"the board at {url}", ("what", "value"), lines)
@@ -70,6 +70,8 @@ def info(
 
 
 def _wanted(model: Path | None, config: Path | None) -> ArrayConfig | None:
+    if model is not None and config is not None:
+        raise ConfigurationError("--model has its own array", "leave --config out")
     if model is not None:
         from ..golden.checkpoint import load_model
 

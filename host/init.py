@@ -81,7 +81,7 @@ def init(
     folder: Annotated[Path, typer.Argument(help="Folder to make.", metavar="[DIR]")] = Path(),
     example: Annotated[str, typer.Option(help=f"What to begin with: {', '.join(EXAMPLES)}.")] = "digits",
     force: Annotated[
-        bool, typer.Option("--force", help="Into a folder that holds other files; none is replaced.")
+        bool, typer.Option("--force", help="Into a folder that is not empty; files of the same names are replaced.")
     ] = False,
     json_output: Json = False,
     verbose: Verbose = 0,

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
@@ -90,6 +92,8 @@ def learn(
         check_choice(gate, get_args(Gate), "gate")
     if layers is not None:
         parse_sizes(layers)
+    from ..golden.checkpoint import save_model
+
     if resume and model is not None:
         raise ConfigurationError("--resume goes on from --out, --model begins anew", "leave one of them out")
     from_file = resume or model is not None
@@ -108,30 +112,43 @@ def learn(
         plan = relearning_plan(model, loaded, settings, data_dir)
     else:
         plan = new_plan(loaded, settings, data_dir)
-    if not resume:
-        _keep_unfinished(output, out)
+    unfinished = not resume and _unfinished(out)
+    begun = resume
+
+    def begin() -> None:
+        nonlocal begun
+        if unfinished:
+            _set_aside(output, out)
+        save_model(out, plan.model)
+        begun = True
+
     _announce(output, plan, device)
+    every = settings.checkpoint_every or CHECKPOINT_EVERY
     try:
-        learned, history, limits = train(output, plan, device, out, settings.checkpoint_every or CHECKPOINT_EVERY, baud)
+        learned, history, limits = train(output, plan, device, out, every, begin=begin, baud=baud)
     except KeyboardInterrupt:
-        again = f"trifactor learn --resume --out {out}" + (f" --data-dir {data_dir}" if data_dir else "")
-        raise Interrupted("interrupted; what was learned is saved", f"go on with: {again}") from None
+        raise _interrupted(out, data_dir, begun=begun) from None
     _show(output, learned, history, limits, device, out)
 
 
 def train(
-    output: Output, plan: Plan, device: str, out: Path, every: int, baud: int | None = None
+    output: Output,
+    plan: Plan,
+    device: str,
+    out: Path,
+    every: int,
+    *,
+    begin: Callable[[], None],
+    baud: int | None = None,
 ) -> tuple[Model, History, dict[str, float] | None]:
     """Do all that is left of the plan's training on the device called `device`; checkpoints go to `out`.
 
-    The last are the limits of samples a second, of a device that knows them (`BoardDevice.limits`).
+    `begin` is called once, when the device is there: it writes the plan's model to `out`. The last of what is returned
+    are the limits of samples a second, of a device that knows them (`BoardDevice.limits`).
     """
-    from ..golden.checkpoint import save_model
-
     training = plan.model.training
     if training is None:
         raise ConfigurationError("the model holds no training")
-    save_model(out, plan.model)
     with output.progress("learn", training.epochs * training.samples) as update:
 
         def progress(at: Progress) -> None:
@@ -139,7 +156,7 @@ def train(
             update(at.epoch * at.samples + at.done, note=note, say=note is not None)
 
         if device != "golden":
-            make = _Reused(device, plan, baud)
+            make = _Reused(device, plan, baud, begin)
             try:
                 model, history = learn_on(
                     make, plan.model, plan.dataset, progress=progress, checkpoint=out, checkpoint_every=every
@@ -152,6 +169,7 @@ def train(
         from ..golden.train import learn as golden_learn
 
         golden = GoldenDevice(plan.model.array, plan.model.network, plan.model.state)
+        begin()
         history = golden_learn(
             golden,
             plan.dataset,
@@ -178,9 +196,10 @@ def check_output(path: Path) -> None:
 class _Reused:
     """Makes devices for `learn_on`: one is made and started once, and configured anew for each epoch."""
 
-    def __init__(self, name: str, plan: Plan, baud: int | None) -> None:
+    def __init__(self, name: str, plan: Plan, baud: int | None, begin: Callable[[], None]) -> None:
         self._name = name
         self._baud = baud
+        self._begin = begin
         self._array = plan.model.array
         self._device: Any = None
 
@@ -188,6 +207,7 @@ class _Reused:
         """The device with another network."""
         if self._device is None:
             self._device = make_device(self._name, self._array, network, state, self._baud)
+            self._begin()
         else:
             self._device.configure(network, state)
         device: AnyDevice = self._device
@@ -206,20 +226,39 @@ class _Reused:
         return limits
 
 
-def _keep_unfinished(output: Output, out: Path) -> None:
-    """A training that was interrupted is not overwritten, only set aside."""
+def _unfinished(out: Path) -> bool:
+    """Whether `out` holds a training that was interrupted. Raises `ConfigurationError` for a file that is no model."""
     from ..golden.checkpoint import load_model
 
     if not out.exists():
-        return
+        return False
     try:
         training = load_model(out).training
     except ConfigurationError:
         raise ConfigurationError(f"{out}: exists and is not a model", "choose another name for --out") from None
-    if training is not None and training.epoch < training.epochs and (training.epoch or training.position):
-        aside = out.with_name(f"{out.name}.unfinished")
-        out.replace(aside)
-        output.note(f"{out} held an unfinished training: it is now {aside} (--resume would have gone on)")
+    return training is not None and training.epoch < training.epochs and bool(training.epoch or training.position)
+
+
+def _set_aside(output: Output, out: Path) -> None:
+    """Give an unfinished training a name that no file has."""
+    endings = itertools.chain([""], (f".{number}" for number in itertools.count(2)))
+    aside = next(path for end in endings if not (path := out.with_name(f"{out.name}.unfinished{end}")).exists())
+    out.replace(aside)
+    output.note(f"{out} held an unfinished training: it is now {aside} (--resume would have gone on)")
+
+
+def _interrupted(out: Path, data_dir: Path | None, *, begun: bool) -> Interrupted:
+    """What Ctrl-C leaves behind, as the file has it."""
+    from ..golden.checkpoint import load_model
+
+    training = load_model(out).training if begun else None
+    if training is None:
+        return Interrupted("interrupted before anything was learned", "nothing was written")
+    again = f"trifactor learn --resume --out {out}" + (f" --data-dir {data_dir}" if data_dir else "")
+    return Interrupted(
+        f"interrupted; {out} has what was learned up to sample {training.position} of epoch {training.epoch + 1}",
+        f"go on with: {again}",
+    )
 
 
 def _announce(output: Output, plan: Plan, device: str) -> None:

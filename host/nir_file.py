@@ -7,6 +7,7 @@ The reader of the package `nir` follows every link and reads whatever size a fil
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +177,7 @@ class _Reader:
         if (string is None and not number) or (string is not None and (string.length or 0) > NAME_MAX):
             raise ConfigurationError(f"{where} is no array of numbers", AGAIN)
         self.values += data.size
-        chunk = int(np.prod(data.chunks or (0,), dtype=float))
+        chunk = prod(data.chunks or (0,))
         if max(data.size, chunk) > VALUES_MAX:
             raise DoesNotFitError(f"{where} has {max(data.size, chunk)} values", f"1 to {VALUES_MAX} are possible")
         if self.values > TOTAL_MAX:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -93,7 +94,7 @@ def built_node(
         )
     with np.errstate(all="ignore"):
         made = BUILDERS[kind](place, node)
-    size = np.prod(made.shape, dtype=float)
+    size = prod(made.shape)
     if size > SIZE_MAX:
         raise DoesNotFitError(f"node {name!r} puts out {size:.7g} values", f"{SIZE_MAX} at most")
     coefficients = {} if made.neuron is None else vars(made.neuron)
@@ -105,10 +106,10 @@ def built_node(
 
 def check_late(node: Node, source: Node) -> None:
     """What arrives a step later must have the shape of what arrives at once."""
-    size = np.shape(node.parameters["weight"])[1] if node.kind == "linear" else int(np.prod(node.shape))
-    if node.kind in ("linear", "scale", "delay", "neuron") and size != int(np.prod(source.shape)):
+    size = np.shape(node.parameters["weight"])[1] if node.kind == "linear" else prod(node.shape)
+    if node.kind in ("linear", "scale", "delay", "neuron") and size != prod(source.shape):
         raise ConfigurationError(
-            f"node {node.name!r} takes {size} values, {source.name!r} puts out {int(np.prod(source.shape))}",
+            f"node {node.name!r} takes {size} values, {source.name!r} puts out {prod(source.shape)}",
             "a loop leads back to as many neurons",
         )
 
@@ -129,7 +130,7 @@ def _declared(name: str, node: Any) -> Shape:
         shape = tuple(int(size) for size in sizes[: DIMENSIONS_MAX + 1])
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise ConfigurationError(f"node {name!r}: its shape is no list of sizes", "write the graph anew") from error
-    if not 1 <= len(shape) <= DIMENSIONS_MAX or min(shape) < 1 or np.prod(shape, dtype=float) > SIZE_MAX:
+    if not 1 <= len(shape) <= DIMENSIONS_MAX or min(shape) < 1 or prod(shape) > SIZE_MAX:
         raise ConfigurationError(
             f"node {name!r}: shape {brief(shape)}", f"sizes of 1 and more, {SIZE_MAX} values at most"
         )
@@ -205,7 +206,7 @@ def _linear(place: Place, node: Any) -> Node:
     if weight.ndim != 2:
         raise ConfigurationError(f"node {place.name!r}: weight has shape {weight.shape}", "wanted (outputs, inputs)")
     outputs, inputs = weight.shape
-    if place.shape is not None and inputs != int(np.prod(place.shape)):
+    if place.shape is not None and inputs != prod(place.shape):
         raise ConfigurationError(
             f"node {place.name!r}: weight of shape {weight.shape} takes {inputs} values, {place.shape} arrive",
             "is it transposed? wanted (outputs, inputs)",
@@ -246,7 +247,7 @@ def _needed_shape(place: Place, dimensions: int) -> Shape:
 
 def _flatten(place: Place, node: Any) -> Node:
     shape = (1,) if place.shape is None else place.shape
-    return Node(name=place.name, kind="flatten", shape=(int(np.prod(shape)),), sources=place.sources)
+    return Node(name=place.name, kind="flatten", shape=(prod(shape),), sources=place.sources)
 
 
 def _pair(place: Place, node: Any, key: str, least: int) -> tuple[int, int]:

@@ -25,6 +25,7 @@ AnyRule = TypeVar("AnyRule", bound=Rule)
 
 SEED = 1
 DATASET = "digits"
+LEAVE_OUT = "leave it out: --resume takes every setting from the file; or start anew without --resume"
 
 
 class Settings(BaseModel):
@@ -142,6 +143,11 @@ def plan_of(settings: Settings, data_dir: Path | None, *, fit: bool = True) -> P
     dataset = load(settings.dataset, data_dir, settings.limit, steps=settings.steps)
     check_samples(dataset, settings.layers, "--layers")
     network = network_of(settings)
+    if not any(layer.learns for layer in network.layers):
+        raise ConfigurationError(
+            f"{settings.rule} with {'-'.join(map(str, settings.layers))}: no layer learns",
+            "its readout is fixed: add a hidden layer, or choose another rule",
+        )
     array = fitted(network, settings.array) if fit else settings.array
     place(network, array)
     bits = settings.array.event_bits if settings.coding == "graded" else 1
@@ -152,7 +158,9 @@ def plan_of(settings: Settings, data_dir: Path | None, *, fit: bool = True) -> P
         rule=settings.rule,
         dataset=settings.dataset,
         coding=Coding(kind=settings.coding, steps=settings.steps, bits=bits),
-        training=Training(epochs=settings.epochs, samples=len(dataset.train_labels), fall=settings.fall),
+        training=Training(
+            epochs=settings.epochs, samples=len(dataset.train_labels), fall=settings.fall, rate=settings.rate
+        ),
     )
     return Plan(dataset=dataset, model=model)
 
@@ -229,49 +237,35 @@ def resumed_plan(path: Path, config: Config, settings: LearnConfig, data_dir: Pa
         raise ConfigurationError(f"{path}: holds no training to go on with", "start anew, without --resume")
     one = model.array.decay_one
     layers = model.network.layers
+    first = layers[0] if layers[0].spiking else None
     recurrent, bias = any(layer.recurrent for layer in layers), any(layer.bias for layer in layers)
     asked: dict[str, tuple[object, object]] = {
         "dataset": (settings.dataset, model.dataset),
         "rule": (settings.rule, model.rule),
         "layers": (settings.layers and parse_sizes(settings.layers), model.network.sizes),
         "epochs": (settings.epochs, model.training.epochs),
-        "limit": (settings.limit, model.training.samples),
         "seed": (settings.seed, model.state.seed),
         "steps": (settings.steps, model.coding.steps),
         "coding": (settings.coding, model.coding.kind),
         "fall": (settings.fall, model.training.fall),
+        "rate": (settings.rate, model.training.rate),
         "recurrent": (settings.recurrent and len(layers) > 1, recurrent),
         "bias": (settings.bias, bias),
-        "decay": (_rounded(settings.decay, one), layers[0].decay),
+        "decay": (_rounded(settings.decay, one) if first else None, layers[0].decay),
         "readout_decay": (_rounded(settings.readout_decay, one), layers[-1].decay),
-        "weight_range": (settings.weight_range if layers[0].spiking else None, range_of(layers[0], model.array)),
+        "weight_range": (settings.weight_range if first else None, first and range_of(first, model.array)),
         "error": (settings.error, model.network.error),
         "gate": (settings.gate, model.network.gate),
         "gate_steps": (settings.gate_steps, model.network.gate_steps),
         "[array]": (config.array if config.array_given else None, model.array),
     }
-    if settings.rate is not None:
-        wanted = network_for(
-            altered(rule_named(model.rule), model.network.gate, model.network.gate_steps, model.network.error),
-            model.network.sizes,
-            model.array,
-            rate=settings.rate,
-            event_value_bits=model.coding.bits,
-            recurrent=recurrent,
-            bias=bias,
-            decay=layers[0].decay / one if layers[0].spiking else None,
-            readout_decay=layers[-1].decay / one,
-            weight_range=range_of(layers[0], model.array) if layers[0].spiking else 1,
-        )
-        asked["rate"] = (wanted, model.network)
     for name, (mine, stored) in asked.items():
         if mine is not None and mine != stored:
-            raise ConfigurationError(
-                f"{path}: its training was started with another {name}",
-                "leave it out: --resume takes every setting from the file; or start anew without --resume",
-            )
-    dataset = load(model.dataset, data_dir, model.training.samples, steps=model.coding.steps)
+            raise ConfigurationError(f"{path}: its training was started with another {name}", LEAVE_OUT)
+    dataset = load(model.dataset, data_dir, settings.limit or model.training.samples, steps=model.coding.steps)
     if len(dataset.train_labels) != model.training.samples:
+        if settings.limit is not None:
+            raise ConfigurationError(f"{path}: its training was started with another limit", LEAVE_OUT)
         raise ConfigurationError(
             f"{path}: its training has {model.training.samples} samples, the data set {len(dataset.train_labels)}",
             "give the --data-dir it was started with",

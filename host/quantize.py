@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -144,7 +145,7 @@ def _calibration(
     from ..golden.train import TEST_SEED
 
     data = load(name, data_dir, steps=steps)
-    inputs, outputs = (int(np.prod(graph.of_kind(kind)[0].shape)) for kind in ("input", "output"))
+    inputs, outputs = (prod(graph.of_kind(kind)[0].shape) for kind in ("input", "output"))
     if data.inputs != inputs or data.classes > outputs:
         raise ConfigurationError(
             f"{name} has {data.inputs} inputs and {data.classes} classes, the network {inputs} and {outputs}",

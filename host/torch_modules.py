@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -171,7 +172,7 @@ def _linear(name: str, layer: nn.Linear) -> dict[str, FloatArray]:
 
 def _plain(chain: _Chain, name: str, layer: nn.Module) -> bool:
     """Add a layer of torch's own; whether it is one that we know."""
-    size = int(np.prod(chain.shape))
+    size = prod(chain.shape)
     if type(layer) is nn.Flatten:
         chain.add(name, "flatten", (size,))
         return True

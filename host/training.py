@@ -41,7 +41,8 @@ def learn_on(
     """Do all that is left of `model.training` on devices that `make` gives, one for each epoch's learning rate.
 
     Weights, accuracies and checkpoint files are those of `golden.train.learn`, bit for bit; a training can change its
-    device on the way. The counters are sums over what ran in this call. Ctrl-C saves the last finished chunk first.
+    device on the way. The counters are sums over what ran in this call. Ctrl-C saves the last finished chunk first;
+    before there is a device nothing is written.
     """
     from ..golden.checkpoint import save_model
     from ..golden.train import History, Progress, evaluate, order_of, rate_fall, slowed
@@ -50,13 +51,12 @@ def learn_on(
         raise ConfigurationError("the model holds no training")
     plan: Training = model.training
     state = model.state
+    finished = model
+    device: Device | None = None
     counters: Counter[str] = Counter()
     samples = 0
     seconds = 0.0
     chunk = CHUNK
-
-    def snapshot() -> Model:
-        return replace(model, state=state, training=plan)
 
     def report(accuracy: float | None = None) -> None:
         progress(
@@ -82,23 +82,26 @@ def learn_on(
                 _, state, record = device(events, dataset.train_labels[chosen], learn=True)
                 before = plan.position
                 plan = plan.model_copy(update={"position": before + len(chosen)})
+                finished = replace(model, state=state, training=plan)  # both at once: Ctrl-C may come between lines
                 counters.update(record.counters)
                 samples += len(chosen)
                 took = time.perf_counter() - begun
                 seconds += took
                 chunk *= 1 + (took < CHUNK_SECONDS / 2)
                 if plan.position // checkpoint_every > before // checkpoint_every:
-                    save_model(checkpoint, snapshot())
+                    save_model(checkpoint, finished)
                 report()
             accuracy = evaluate(model.array, model.network, state, dataset, model.coding)
             report(accuracy)
             done = {"epoch": plan.epoch + 1, "position": 0, "accuracies": (*plan.accuracies, accuracy)}
             plan = plan.model_copy(update=done)
-            save_model(checkpoint, snapshot())
+            finished = replace(model, state=state, training=plan)
+            save_model(checkpoint, finished)
     except KeyboardInterrupt:
-        save_model(checkpoint, snapshot())
+        if device is not None:
+            save_model(checkpoint, finished)
         raise
     history = History(
         accuracies=list(plan.accuracies), samples=samples, seconds=seconds, counted=samples, counters=dict(counters)
     )
-    return snapshot(), history
+    return finished, history

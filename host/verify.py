@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..cosim.simulators import Simulator
     from ..cosim.verify import VerifyResult
 
+SIMULATOR = "verilator"
 RANDOM = 20
 FAMILIES: dict[str, str] = {"ecp5": "ecp5", "ice40": "ice40-hx"}
 """Of netlists that can be simulated, and the flow that makes them."""
@@ -32,7 +33,7 @@ SAMPLES = 10
 
 
 def verify(
-    sim: Annotated[str, typer.Option(help="verilator or icarus.")] = "verilator",
+    sim: Annotated[str | None, typer.Option(help="verilator or icarus.", show_default=SIMULATOR)] = None,
     random: Annotated[
         int | None,
         typer.Option(min=1, help="Random arrays, networks and data.", show_default=f"{RANDOM} without --model"),
@@ -62,7 +63,7 @@ def verify(
     Of a board, results, counters and weights are compared.
     """
     output = Output(as_json=json_output, verbosity=verbose)
-    simulator = cast("Simulator", check_choice(sim, SIMULATORS, "simulator"))
+    simulator = cast("Simulator", check_choice(sim or SIMULATOR, SIMULATORS, "simulator"))
     if model is None and any(value is not None for value in (dataset, data_dir, limit)):
         raise ConfigurationError("--dataset, --data-dir and --limit belong to --model", "add --model FILE")
     if netlist is not None:
@@ -70,9 +71,9 @@ def verify(
         if model is not None:
             raise ConfigurationError("--netlist belongs to --random", "leave --model away")
     if port is not None:
-        if model is None or any(value is not None for value in (random, rule, waves, netlist)):
+        if model is None or any(value is not None for value in (sim, random, rule, seed, waves, netlist)):
             raise ConfigurationError(
-                "--port compares a model on a board", "add --model FILE; leave --random, --netlist, --waves out"
+                "--port compares a model on a board", "add --model FILE; leave what belongs to simulations out"
             )
         result = _on_board(output, port, baud, model, dataset, data_dir, limit or SAMPLES, run or 0)
         _show(output, port, [result])
@@ -81,15 +82,16 @@ def verify(
         raise ConfigurationError("--baud and --run belong to --port", "name the port of a board")
     if waves is not None:
         waves.mkdir(parents=True, exist_ok=True)
-    if rule is not None and random is None and model is not None:
-        raise ConfigurationError("--rule belongs to --random", "a model has its own rule; or add --random N")
+    if model is not None and random is None and (rule is not None or seed is not None):
+        name = "rule" if rule is not None else "seed"
+        raise ConfigurationError(f"--{name} belongs to --random", f"a model has its own {name}; or add --random N")
     results = []
     if model is not None:
         results.append(_samples(output, simulator, model, dataset, data_dir, limit or SAMPLES, waves))
     if random is not None or model is None:
         own = None if rule is None else rule_named(rule)
         results.append(_random(output, simulator, random or RANDOM, 1 if seed is None else seed, own, waves, netlist))
-    _show(output, sim, results)
+    _show(output, simulator, results)
 
 
 def result_of(results: list[VerifyResult]) -> dict[str, Any]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,7 @@ class FloatDevice:
         single = False
         for node in nodes:
             array = torch.tensor(np.array(given[node.name]), dtype=self.dtype)
-            size = int(np.prod(node.shape))
+            size = prod(node.shape)
             single = array.ndim == 2
             array = array.unsqueeze(0) if single else array
             array = array.flatten(2) if array.ndim > 2 else array

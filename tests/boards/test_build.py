@@ -114,6 +114,19 @@ def test_what_overflows_is_named_with_a_setting(tools: Path, monkeypatch: pytest
     assert "lower lanes" in caught.value.hint
 
 
+def test_a_build_that_gives_nothing_leaves_nothing_of_an_earlier_one(
+    tools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(BOARDS["hx8k-evn"], TINY, folder=tools / "out", version="1.2.3")
+    assert len(list((tools / "out").iterdir())) == 2
+    monkeypatch.setenv("NEXTPNR_ICE40", program(tools / "full", FAKE_NEXTPNR, mhz=-1, calls=tools / "calls"))
+    with pytest.raises(TimingError, match="does not fit"):
+        build(BOARDS["hx8k-evn"], TINY, folder=tools / "out", version="1.2.3")
+    assert list((tools / "out").iterdir()) == []
+    with pytest.raises(ConfigurationError, match="full: not a folder"):
+        build(BOARDS["hx8k-evn"], TINY, folder=tools / "full", version="1.2.3")
+
+
 def test_seeds_that_do_not_route_are_passed_over_and_counted(tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = {"mhz": 50, "calls": tools / "calls", "unrouted": "1", "endless": "3"}
     monkeypatch.setenv("NEXTPNR_ICE40", program(tools / "stubborn", FAKE_NEXTPNR, **words))

@@ -166,3 +166,18 @@ def test_a_cached_build_outlives_the_environment_it_was_made_in(
     monkeypatch.setenv("TRIFACTOR_CACHE", str(tmp_path))
     made = build("verilator", SOURCE, toplevel="top", parameters={})
     assert str(cocotb_tools.config.libs_dir).encode() not in (made.folder / "top").read_bytes()
+
+
+def test_a_call_that_is_interrupted_ends_the_simulation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answer would otherwise be taken for that to the next call."""
+    with Session(build_array(ARRAY, sim="icarus"), ARRAY) as session:
+
+        def interrupted(seconds: float) -> bool:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(type(session._connection), "poll", lambda connection, seconds: interrupted(seconds))
+        with pytest.raises(KeyboardInterrupt):
+            session.call("counters")
+        monkeypatch.undo()
+        with pytest.raises(DeviceError, match="the simulation has ended"):
+            session.call("sample")

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from trifactor.arch.array import ArrayConfig
 from trifactor.arch.content import content_words
@@ -252,3 +253,9 @@ def test_no_damaged_byte_gives_anything_but_the_model_or_an_error(
     except ConfigurationError:
         return
     assert [weights.tolist() for weights in read.state.weights] == [w.tolist() for w in model.state.weights]
+
+
+@pytest.mark.parametrize("values", [{"epoch": 3}, {"position": 101}, {"epoch": 1}, {"accuracies": (0.5,)}])
+def test_no_training_comes_where_none_can(values: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="no training comes there"):
+        Training.model_validate({"epochs": 2, "samples": 100, "fall": 1, **values})

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,11 @@ from trifactor.arch.registers import OFFSET_BITS, Space
 from trifactor.arch.rules import network_for, rule_named
 from trifactor.cosim.faults import FaultyLine
 from trifactor.cosim.virtual_board import VirtualBoard
-from trifactor.golden.checkpoint import load_model
+from trifactor.golden.checkpoint import Model, load_model
+from trifactor.golden.coding import Coding
 from trifactor.golden.device import GoldenDevice
 from trifactor.golden.initial import initial_state
-from trifactor.host.board import BoardDevice
+from trifactor.host.board import BoardDevice, learned, loaded
 from trifactor.host.cli import call
 from trifactor.host.line import SerialLine
 from trifactor.host.link import LinkSession
@@ -241,6 +243,36 @@ def test_learning_on_a_board_gives_the_weights_of_the_golden_model(
     for mine, own_weights, pulled_weights in zip(golden, learned, pulled, strict=True):
         assert np.array_equal(mine, own_weights)
         assert np.array_equal(mine, pulled_weights)
+
+
+def test_what_a_board_learned_is_read_and_nothing_on_it_changed(board: VirtualBoard) -> None:
+    with device(board.url) as made:
+        agrees(made, 3, 8)
+        state, content = made.state, made.content()
+    coding = Coding(steps=4)
+    model = Model(array=ARRAY, network=NETWORK, state=STATE, rule="ottt-o", dataset="digits", coding=coding)
+    pulled = learned(model, port=board.url)
+    assert all(np.array_equal(a, b) for a, b in zip(pulled.weights, state.weights, strict=True))
+    other = NETWORK.model_copy(update={"layers": tuple(
+        layer.model_copy(update={"threshold": layer.threshold + 1}) for layer in NETWORK.layers
+    )})  # fmt: skip
+    with pytest.raises(DeviceError, match="another network than this model's"):
+        learned(replace(model, network=other), port=board.url)
+    session = LinkSession(SerialLine(board.url, round(LINK.baud)))
+    try:
+        session.hello()
+        assert loaded(session, ARRAY, LINK) == content != ""
+    finally:
+        session.line.close()
+
+
+def test_the_state_after_learning_is_never_an_earlier_one(board: VirtualBoard) -> None:
+    with device(board.url) as made:
+        inputs, labels = data(3)
+        made.observe(inputs, labels, learn=True)
+        _, state, _ = made(inputs)
+        assert all(np.array_equal(a, b) for a, b in zip(state.weights, made.state.weights, strict=True))
+        assert any((a != b).any() for a, b in zip(state.weights, STATE.weights, strict=True))
 
 
 def test_an_address_that_is_taken_is_one_line(board: VirtualBoard) -> None:

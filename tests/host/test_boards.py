@@ -62,6 +62,8 @@ def test_boards_are_listed_and_filtered(capsys: pytest.CaptureFixture[str]) -> N
         (["build", "--board", "icebraker"], 2, "no board is called 'icebraker'", "icebreaker"),
         (["build", "--board", "icebreaker", "--freq", "2"], 2, "makes no 2 MHz", "--freq"),
         (["build", "--board", "icebreaker", "--model", "m", "--config", "c"], 2, "both say which array", "leave one"),
+        (["build", "--board", "icebreaker", "--freq", "nan"], 2, "--freq nan: a clock has 1 to 1000 MHz", "MHz"),
+        (["build", "--board", "icebreaker", "--freq", "0"], 2, "--freq 0: a clock has 1 to 1000 MHz", "MHz"),
         (["report"], 2, "which build?", "--board"),
         (["report", "--board", "icebreaker"], 2, "there is no such report", "trifactor build"),
         (["upload", "--board", "icebreaker"], 2, "there is no bitstream", "trifactor build --board icebreaker"),

@@ -45,6 +45,8 @@ def test_tables_reach_their_models(tmp_path: Path) -> None:
         ("sweep = 4\n", "[sweep] must be a table, not 4", "write [sweep] on its own line"),
         ("array = 4\n", "[array] must be a table, not 4", "write [array] on its own line"),
         ("[array\n", "not valid TOML", "see https://toml.io"),
+        (f"a = {'[' * 9999}", "not valid TOML", "see https://toml.io"),
+        (f"a = {'1' * 5000}", "not valid TOML", "see https://toml.io"),
     ],
 )
 def test_a_bad_file_is_one_line(tmp_path: Path, text: str, message: str, hint: str) -> None:
@@ -89,6 +91,12 @@ def test_wrong_layers_are_refused(text: str) -> None:
         parse_sizes(text)
     assert repr(text) in caught.value.message
     assert "784-256-10" in caught.value.hint
+
+
+def test_widths_without_end_are_refused_in_a_short_line() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_sizes(f"64-{'9' * 5000}-10")
+    assert len(caught.value.message) < 200
 
 
 def test_unknown_names_get_the_nearest() -> None:

@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
 from trifactor.arch.array import ArrayConfig
-from trifactor.golden.checkpoint import load_model, save_model
+from trifactor.golden.checkpoint import Training, load_model, save_model
 from trifactor.golden.defaults import DEFAULTS
 from trifactor.golden.device import GoldenDevice
 from trifactor.host.cli import call
@@ -141,7 +141,7 @@ def test_interrupted_learning_goes_on_to_the_same_bits(capsys: pytest.CaptureFix
         rest = process.stderr.read()
         assert process.wait(timeout=60) == 130, rest
     assert "Traceback" not in rest
-    assert "error: interrupted; what was learned is saved" in rest
+    assert "error: interrupted; stopped.npz has what was learned up to sample " in rest
     assert "hint: go on with: trifactor learn --resume --out stopped.npz" in rest
     training = load_model("stopped.npz").training
     assert training is not None
@@ -226,6 +226,71 @@ def test_unfinished_learning_is_set_aside(capsys: pytest.CaptureFixture[str]) ->
     save_model("model.tri", type(model)(**{**vars(model), "training": half}))
     learned(capsys, *SMALL)
     assert load_model("model.tri.unfinished").training == half
+    later = half.model_copy(update={"position": 7})
+    save_model("model.tri", type(model)(**{**vars(model), "training": later}))
+    learned(capsys, *SMALL)
+    assert load_model("model.tri.unfinished").training == half
+    assert load_model("model.tri.unfinished.2").training == later
+
+
+def test_what_was_learned_stays_until_there_is_a_device_to_learn_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    learned(capsys, *SMALL)
+    before = Path("model.tri").read_bytes()
+    assert call(["learn", *SMALL, "--seed", "2", "--device", "socket://127.0.0.1:1"]) == 6
+    assert Path("model.tri").read_bytes() == before
+
+    def interrupted(*words: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trifactor.host.learn.make_device", interrupted)
+    assert call(["learn", *SMALL, "--seed", "2", "--device", "icarus"]) == 130
+    assert "interrupted before anything was learned" in capsys.readouterr().err
+    assert Path("model.tri").read_bytes() == before
+
+
+def test_ctrl_c_between_a_chunk_and_its_position_loses_the_chunk(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    plan = new_plan(Config(), LearnConfig(layers="64-16-10", steps=3, epochs=1, limit=60), None)
+    copied = Training.model_copy
+
+    def interrupted(training: Training, **words: Any) -> Training:
+        if words["update"].get("position", 0) > 16:
+            raise KeyboardInterrupt
+        return copied(training, **words)
+
+    monkeypatch.setattr(Training, "model_copy", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        learn_on(
+            lambda network, state: GoldenDevice(plan.model.array, network, state),
+            plan.model, plan.dataset, progress=lambda at: None, checkpoint=folder / "any.tri", checkpoint_every=1000,
+        )  # fmt: skip
+    half = load_model("any.tri")
+    assert half.training is not None
+    assert half.training.position == half.state.sample == 16
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--layers", "64-10", "--decay", "0.5"],
+        ["--layers", "64-10", "--weight-range", "2", "--rate", "0"],
+        ["--layers", "64-8-10", "--readout-decay", "0.999", "--rate", "1"],
+        ["--layers", "64-8-10", "--rule", "e-prop", "--rate", "0", "--config", "c.toml"],
+        ["--layers", "64-8-10", "--limit", "100000"],
+    ],
+)
+def test_the_settings_it_was_started_with_are_no_others(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    Path("c.toml").write_text("[array]\ndecay_bits = 4\n")
+    words = [*words, "--steps", "1", "--epochs", "1", *(() if "--limit" in words else ("--limit", "20"))]
+    learned(capsys, *words)
+    assert learned(capsys, "--resume", *words)["samples"] == 0
+
+
+def test_a_network_in_which_nothing_learns_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["learn", "--rule", "dalton", "--layers", "64-10", "--limit", "20"]) == 2
+    assert "dalton with 64-10: no layer learns" in capsys.readouterr().err
+    assert not Path("model.tri").exists()
 
 
 def test_a_file_that_is_no_model_is_not_overwritten(capsys: pytest.CaptureFixture[str]) -> None:

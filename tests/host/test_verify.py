@@ -144,3 +144,19 @@ def test_a_netlist_is_synthesised_for_each_random_array(
     assert "--netlist belongs to --random" in capsys.readouterr().err
     assert call(["verify", "--netlist", "ecp7"]) == 2
     assert "no family is called" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--model", "m.tri", "--seed", "3"], "--seed belongs to --random"),
+        (["--model", "m.tri", "--rule", "sltt"], "--rule belongs to --random"),
+        (["--model", "m.tri", "--port", "socket://x:1", "--seed", "3"], "--port compares a model on a board"),
+        (["--model", "m.tri", "--port", "socket://x:1", "--sim", "icarus"], "--port compares a model on a board"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(
+    capsys: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    assert call(["verify", *words]) == 2
+    assert says in capsys.readouterr().err
