@@ -98,6 +98,8 @@ EXPERIMENTS: dict[str, list[str]] = {
             "rounding=hash,random,nearest,floor",
         )
     ],
+    # What the noise is for: stored weights with no bits below those that synapses see.
+    "rounding": [f"{DIGITS} --rules ottt-o --seeds 1,2,3 --axis weight_bits=8 --axis rounding=hash,nearest,floor"],
     "depth": [
         f"{DEEP} --rules dalton,tfr --axis rate={rate} --axis layers={layers} --axis form={form}"
         for layers in DEEP_LAYERS
@@ -389,7 +391,7 @@ def draw_products(ax: Axes) -> None:
     ax.legend(loc="lower left")
 
 
-PANELS = ("weight_bits", "synapse_bits", "decay_bits")
+PANELS = ("weight_bits", "synapse_bits", "decay_bits", "surrogate_bits")
 
 
 def draw_bits(axes: Sequence[Axes]) -> None:
@@ -439,7 +441,7 @@ def page() -> None:
         "forms": ("braille", (6.4, 3.6), draw_forms, 1),
         "rules": ("rules", (6.4, 3.8), draw_rules, 1),
         "products": ("rules", (6.4, 5.4), draw_products, 1),
-        "bits": ("bits", (9.6, 2.8), draw_bits, len(PANELS)),
+        "bits": ("bits", (10.4, 2.8), draw_bits, len(PANELS)),
         "depth": ("depth", (10.4, 3.0), draw_depth, len(depth_kinds())),
     }
     for name, (experiment, size, draw, panels) in drawn.items():

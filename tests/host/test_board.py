@@ -251,13 +251,14 @@ def test_what_a_board_learned_is_read_and_nothing_on_it_changed(board: VirtualBo
         state, content = made.state, made.content()
     coding = Coding(steps=4)
     model = Model(array=ARRAY, network=NETWORK, state=STATE, rule="ottt-o", dataset="digits", coding=coding)
-    pulled = learned(model, port=board.url)
+    baud = round(LINK.baud)
+    pulled = learned(model, port=board.url, baud=baud)
     assert all(np.array_equal(a, b) for a, b in zip(pulled.weights, state.weights, strict=True))
     other = NETWORK.model_copy(update={"layers": tuple(
         layer.model_copy(update={"threshold": layer.threshold + 1}) for layer in NETWORK.layers
     )})  # fmt: skip
     with pytest.raises(DeviceError, match="another network than this model's"):
-        learned(replace(model, network=other), port=board.url)
+        learned(replace(model, network=other), port=board.url, baud=baud)
     session = LinkSession(SerialLine(board.url, round(LINK.baud)))
     try:
         session.hello()
