@@ -312,12 +312,22 @@ def depth_table() -> str:
 def bits_table() -> str:
     """One number format at a time, the others as they are by default."""
     lines = []
-    for axis in ("weight_bits", "synapse_bits", "decay_bits", "surrogate_bits", "rounding"):
+    for axis in PANELS:
         values = sorted({row[axis] for row in rows_of("bits")}, key=lambda text: (len(text), text))
         for value in values if len(values) > 1 else ():
             cells = [spread(shares(alone("bits", axis, rule=rule, **{axis: value}))) for rule in ("ottt-o", "s-tllr")]
             lines.append([f"`{axis}`", value, *cells])
     return table(["axis", "value", "`ottt-o`", "`s-tllr`"], lines)
+
+
+def rounding_table() -> str:
+    """How factors and updates are rounded, with and without bits below those that synapses see."""
+    kinds = ("hash", "random", "nearest", "floor")
+    lines = []
+    for bits, name in ((16, "bits"), (8, "rounding")):
+        cells = [alone(name, "rounding", rule="ottt-o", rounding=kind) for kind in kinds]
+        lines.append([bits, *(spread(shares(rows)) for rows in cells)])
+    return table(["bits of a stored weight", "noise hash", "random source", "to the nearest", "down"], lines)
 
 
 def alone(name: str, axis: str, **wanted: object) -> list[Row]:
@@ -405,6 +415,7 @@ def draw_bits(axes: Sequence[Axes]) -> None:
             lower = [middle - min(group) for middle, group in zip(middles, found.values(), strict=True)]
             upper = [max(group) - middle for middle, group in zip(middles, found.values(), strict=True)]
             ax.errorbar(list(found), middles, yerr=[lower, upper], color=color, marker=marker, markersize=4, label=rule)
+            ax.set_xticks(list(found))
         ax.set(xlabel=axis)
         ax.grid(axis="y")
     axes[0].set(ylabel="accuracy on digits, %")
@@ -454,6 +465,7 @@ def page() -> None:
         "rules": rule_table,
         "pairs": pair_table,
         "bits": bits_table,
+        "rounding": rounding_table,
         "depth": depth_table,
         "logic": logic_table,
     }
