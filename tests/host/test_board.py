@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -265,6 +266,11 @@ def test_what_a_board_learned_is_read_and_nothing_on_it_changed(board: VirtualBo
         assert loaded(session, ARRAY, LINK) == content != ""
     finally:
         session.line.close()
+
+
+def test_the_memories_of_a_board_at_work_are_left_alone() -> None:
+    session: Any = SimpleNamespace(poll=lambda: SimpleNamespace(flags=0))
+    assert loaded(session, ARRAY, LINK) is None
 
 
 def test_the_state_after_learning_is_never_an_earlier_one(board: VirtualBoard) -> None:
