@@ -117,6 +117,9 @@ EXPERIMENTS: dict[str, list[str]] = {
 }
 """Experiments by name; docs/worth.md says what each asks."""
 
+DATA = ("mnist", "nmnist", "fsdd", "braille")
+"""Experiments that are data sets, in fixed and in floating point."""
+
 Row = dict[str, str]
 
 
@@ -186,7 +189,7 @@ def form_table() -> str:
     products = {"exact products": "exact"} if rows_of("products") else {}
     others = {"BPTT, one at a time": "sgd", "BPTT, Adam, 16 at once": "adam"} if rows_of("bptt") else {}
     lines = []
-    for name in ("mnist", "nmnist", "fsdd", "braille"):
+    for name in DATA:
         rows = rows_of(name)
         fixed, real = shares(rows_of(name, form="fixed")), shares(rows_of(name, form="float"))
         if not fixed or not real:
@@ -230,13 +233,22 @@ def of_seeds(name: str, products: str) -> dict[tuple[str, str], float]:
     return {(rule, row["seed"]): 100 * float(row["accuracy"]) for rule, rows in chosen.items() for row in rows}
 
 
+def of_data(name: str) -> dict[tuple[str, str], float]:
+    """Accuracy of every data set and seed of an experiment, in fixed point."""
+    return {(row["dataset"], row["seed"]): 100 * float(row["accuracy"]) for row in rows_of(name, form="fixed")}
+
+
 def pair_table() -> str:
     """The array's arithmetic less what could stand in its place, over pairs of one rule and seed."""
     usual = of_seeds("rules", "shift")
+    recorded = {"exact products, the data sets above": of_data("products")} if rows_of("products") else {}
+    for name in DATA if recorded else ():
+        usual |= of_data(name)
     lines = []
     for kind, other in {
         "exact products": of_seeds("rules", "exact"),
         "a true random source": of_seeds("noise", "shift"),
+        **recorded,
     }.items():
         ahead = [usual[pair] - other[pair] for pair in usual.keys() & other.keys()]
         error = statistics.stdev(ahead) / len(ahead) ** 0.5
